@@ -1,0 +1,396 @@
+"""Results as content-addressed folders: keys, `stage.json`, and atomic publication.
+
+A stage is a function whose last argument is `out`. `@stage` gives it a request, a key and a folder
+`runs/<stage>/<key12>/`; the body writes into a temporary folder that is renamed when it is complete.
+"""
+
+import ast
+import functools
+import hashlib
+import importlib.util
+import inspect
+import json
+import logging
+import os
+import platform
+import shutil
+import socket
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, ParamSpec, TypeAlias
+
+from fewskin.errors import ConfigError, StageError
+from fewskin.paths import atomic_write, runs_dir
+
+__all__ = ["DEFAULT_OUT", "Request", "Stage", "content_hash", "execute", "load_stage", "plugin_file", "source_hash", "stage", "stage_record"]
+
+log = logging.getLogger(__name__)
+DEFAULT_OUT = Path("")
+Json: TypeAlias = Any  # JSON values nest without bound, which the type language cannot say usefully.
+P = ParamSpec("P")
+
+
+def _canonical(value: Json) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
+
+
+def _sha(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+@functools.cache
+def _module_file(module: str) -> Path | None:
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError):
+        return None
+    return Path(spec.origin) if spec and spec.origin and spec.origin.endswith(".py") else None
+
+
+def plugin_file(kind: str, name: str) -> Path | None:
+    """Return the source file of a plug-in: `kind` is its package, `name` a file name or `module:Class`."""
+    return _module_file(name.partition(":")[0] if ":" in name else f"fewskin.{kind}.{name}")
+
+
+@functools.cache
+def _imports(path: Path) -> tuple[str, ...]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return tuple(sorted(name for name in names if name.partition(".")[0] == "fewskin"))
+
+
+@functools.cache
+def source_hash(path: Path) -> str:
+    """Return the sha256 of a source file together with every fewskin module it imports, however deep."""
+    seen: dict[str, str] = {}
+    queue = [path]
+    while queue:
+        file = queue.pop()
+        if str(file) in seen:
+            continue
+        seen[str(file)] = hashlib.sha256(file.read_bytes()).hexdigest()
+        queue += [found for name in _imports(file) if (found := _module_file(name))]
+    return _sha(*sorted(seen.values()))
+
+
+def content_hash(path: Path) -> str:
+    """Return the sha256 of an external input: one file, or a folder's relative names and contents.
+
+    Raises:
+        StageError: the path does not exist or cannot be read.
+    """
+    if not path.exists():
+        raise StageError(f"{path} does not exist; check data.path= or the input's name.")
+    digest = hashlib.sha256()
+    try:
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file():
+                digest.update(str(file.relative_to(path)).encode())
+                with open(file, "rb") as handle:
+                    digest.update(hashlib.file_digest(handle, "sha256").digest())
+    except OSError as error:
+        raise StageError(f"cannot read {error.filename}: {error.strerror}.") from error
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Request:
+    """One call of a stage: its name, JSON parameters, and inputs that are requests or paths."""
+
+    stage: str
+    params: Mapping[str, Json]
+    inputs: Mapping[str, "Request | Path | tuple[Request | Path, ...] | None"]
+    out: Path = DEFAULT_OUT
+
+    @functools.cached_property
+    def key(self) -> str:
+        """The result's sha256: stage, version, parameters, input keys, plug-in sources."""
+        made = load_stage(self.stage)
+        inputs = {name: _input_key(value) for name, value in self.inputs.items()}
+        return _sha(self.stage, str(made.version), _canonical(self.params), _canonical(inputs), made.sources(self.params))
+
+    @property
+    def path(self) -> Path:
+        """The result's folder, whether or not it exists yet."""
+        return self.out if self.out != DEFAULT_OUT else runs_dir() / self.stage / self.key[:12]
+
+    @property
+    def done(self) -> bool:
+        """Whether the finished result is there."""
+        return (stage_record(self.path) or {}).get("key") == self.key
+
+    def parents(self) -> "list[Request]":
+        """Return the input requests, flat."""
+        found: list[Request] = []
+        for value in self.inputs.values():
+            found += [item for item in (value if isinstance(value, tuple) else (value,)) if isinstance(item, Request)]
+        return found
+
+    def to_json(self) -> Json:
+        """Return what `python -m fewskin.worker` reads; input requests become their folders."""
+        return {
+            "stage": self.stage,
+            "params": dict(self.params),
+            "inputs": {name: _plain(value) for name, value in self.inputs.items()},
+            "out": str(self.out) if self.out != DEFAULT_OUT else None,
+        }
+
+    @classmethod
+    def from_json(cls, data: Json) -> "Request":
+        """Return the request of `to_json`, checked against the stage's signature.
+
+        Raises:
+            ConfigError: the stage or a key is unknown.
+        """
+        try:
+            name, params, inputs, out = data["stage"], data["params"], data["inputs"], data.get("out")
+            made = load_stage(name)
+            paths = {key: _as_paths(value) for key, value in inputs.items()}
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ConfigError(f"not a request: {error}; expected stage, params, inputs and out.") from None
+        made.check_keys([*params, *paths])
+        return cls(name, params, paths, Path(out) if out else DEFAULT_OUT)
+
+
+def _as_paths(value: Json) -> Path | tuple[Path, ...] | None:
+    if value is None:
+        return None
+    return tuple(map(Path, value)) if isinstance(value, list) else Path(value)
+
+
+def _plain(value: Any) -> Json:  # Any: one of the forms an input may take
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return None if value is None else str(value.path if isinstance(value, Request) else value)
+
+
+def _input_key(value: Any) -> Json:  # Any: one of the forms an input may take
+    if isinstance(value, tuple):
+        return [_input_key(item) for item in value]
+    if value is None or isinstance(value, Request):
+        return value.key if value else None
+    record = stage_record(value)
+    return record["key"] if record else content_hash(value)
+
+
+def stage_record(path: Path) -> dict[str, Json] | None:
+    """Return the `stage.json` of a finished result folder, or None."""
+    try:
+        record = json.loads((path / "stage.json").read_text())
+    except (OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) and "key" in record else None
+
+
+class Stage(Generic[P]):
+    """A stage function with a request, a key and a result folder; call it to run or reuse."""
+
+    def __init__(self, body: Callable[P, None], version: int, inputs: Sequence[str], plugins: Mapping[str, str]) -> None:
+        functools.update_wrapper(self, body)
+        self.body, self.version = body, version
+        self.inputs, self.plugins = tuple(inputs), dict(plugins)
+        self.name = body.__name__
+        self.signature = inspect.signature(body)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Path:
+        """Run the stage, or find its finished result, and return the result folder."""
+        return execute(self.request(*args, **kwargs))
+
+    def check_keys(self, names: Sequence[str]) -> None:
+        """Raise `ConfigError` with a suggestion on a key the stage does not have."""
+        known = [name for name in self.signature.parameters if name != "out"]
+        for name in names:
+            if name not in known:
+                raise ConfigError(unknown(f"{self.name} key", name, known))
+
+    def request(self, *args: P.args, **kwargs: P.kwargs) -> Request:
+        """Return the request of this call without running it; inputs may be requests."""
+        self.check_keys([name for name in kwargs if name != "out"])
+        try:
+            bound = self.signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise ConfigError(f"{self.name}: {error}. See `fewskin {self.name} --help`.") from None
+        bound.apply_defaults()
+        values = dict(bound.arguments)
+        out = Path(values.pop("out"))
+        inputs = {name: _as_input(values.pop(name)) for name in self.inputs}
+        return Request(self.name, json.loads(_canonical(values)), inputs, out)
+
+    def sources(self, params: Mapping[str, Json]) -> str:
+        """Return the source hash of the plug-ins named in `params`."""
+        hashes = []
+        for parameter, kind in self.plugins.items():
+            spec = params.get(parameter)
+            name = spec.get("name") if isinstance(spec, Mapping) else spec
+            file = plugin_file(kind, name) if isinstance(name, str) else None
+            hashes.append(source_hash(file) if file else "")
+        return " ".join(hashes)
+
+
+def _as_input(value: Any) -> Any:  # Any: str, Path, Request or a sequence of them
+    if value is None or isinstance(value, Request):
+        return value
+    if isinstance(value, str | Path):
+        return Path(value)
+    return tuple(_as_input(item) for item in value)
+
+
+def stage(*, version: int, inputs: Sequence[str] = (), plugins: Mapping[str, str] | None = None) -> Callable[[Callable[P, None]], Stage[P]]:
+    """Make a function a stage.
+
+    Args:
+        version: raise it when the same request would give another result.
+        inputs: parameters that are result folders or external files; they enter the key by content.
+        plugins: parameter -> package of the plug-in it names (`{"learner": "learners"}`).
+    """
+    return lambda body: Stage(body, version, inputs, plugins or {})
+
+
+def unknown(what: str, name: str, known: Sequence[str]) -> str:
+    """Return "unknown <what> 'x', did you mean 'y'? Known: ..."."""
+    import difflib
+
+    close = difflib.get_close_matches(str(name), known, n=1)
+    hint = f", did you mean {close[0]!r}?" if close else "."
+    return f"unknown {what} {name!r}{hint} Known: {', '.join(known)}."
+
+
+def load_stage(name: str) -> Stage[Any]:
+    """Return the stage called `name`, from `fewskin/stages/<name>.py`.
+
+    Raises:
+        ConfigError: there is no such stage.
+    """
+    known = sorted(file.stem for file in (Path(__file__).parent / "stages").glob("[!_]*.py"))
+    if name not in known:
+        raise ConfigError(unknown("verb", name, known))
+    found = getattr(importlib.import_module(f"fewskin.stages.{name}"), name)
+    if not isinstance(found, Stage):
+        raise ConfigError(f"fewskin/stages/{name}.py does not define a stage called {name}.")
+    return found
+
+
+def execute(request: Request) -> Path:
+    """Run `request` unless its result is finished, and return the result folder.
+
+    A folder left by a killed run of the same request is taken over, so that a stage with
+    checkpoints continues; an error removes nothing that was finished.
+
+    Raises:
+        StageError: an input is not finished, or `out` holds something else.
+    """
+    final = request.path
+    if request.done:
+        log.info("%s %s: already there, skipped", request.stage, final)
+        return final
+    if final.exists() and any(final.iterdir() if final.is_dir() else [final]):
+        raise StageError(f"{final} holds another result; choose another out= or delete it.")
+    for parent in request.parents():
+        if not parent.done:
+            raise StageError(f"{request.stage} needs {parent.path}, which is not finished; run {parent.stage} first.")
+    work = _take_over(final)
+    started = time.time()
+    log.info("%s %s: start", request.stage, final)
+    _run_body(request, work)
+    record = _record(request, work, started)
+    atomic_write(work / "stage.json", json.dumps(record, indent=1, sort_keys=True) + "\n")
+    _publish(work, final, request)
+    log.info("%s %s: done in %.1f s", request.stage, final, time.time() - started)
+    return final
+
+
+def _run_body(request: Request, work: Path) -> None:
+    arguments = {name: _argument(value) for name, value in request.inputs.items()}
+    try:
+        load_stage(request.stage).body(**arguments, **request.params, out=work)
+    except OSError as error:
+        raise StageError(f"{request.stage}: {error.strerror or error} ({error.filename or work}).") from error
+
+
+def _argument(value: Any) -> Any:  # Any: one of the forms an input may take
+    if isinstance(value, tuple):
+        return [_argument(item) for item in value]
+    return value.path if isinstance(value, Request) else value
+
+
+def _take_over(final: Path) -> Path:
+    # One folder a process; a dead process's folder is the place where its work goes on.
+    host = socket.gethostname()
+    mine = final.with_name(f"{final.name}.tmp-{host}-{os.getpid()}")
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        for left in sorted(final.parent.glob(f"{final.name}.tmp-{host}-*")):
+            if left != mine and not _alive(int(left.name.rpartition("-")[2])):
+                if mine.exists():
+                    shutil.rmtree(left, ignore_errors=True)
+                else:
+                    os.rename(left, mine)
+        mine.mkdir(exist_ok=True)
+    except OSError as error:
+        raise StageError(f"cannot write to {final.parent}: {error.strerror}. Choose another folder with out=.") from error
+    return mine
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _publish(work: Path, final: Path, request: Request) -> None:
+    if final.is_dir() and not any(final.iterdir()):
+        final.rmdir()
+    try:
+        os.rename(work, final)
+    except OSError as error:
+        if not request.done:
+            raise StageError(f"cannot publish {final}: {error.strerror}.") from error
+        # Another process finished the same request first; its result has the same key.
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _record(request: Request, work: Path, started: float) -> dict[str, Json]:
+    files = sorted(file for file in work.rglob("*") if file.is_file())
+    return {
+        **request.to_json(),
+        "key": request.key,
+        "outputs": {str(file.relative_to(work)): content_hash(file) for file in files[:1000]},
+        "n_outputs": len(files),
+        "versions": _versions(),
+        "python": platform.python_version(),
+        "machine": f"{platform.machine()} {os.cpu_count()} cores",
+        "device": _device(),
+        "threads": int(os.environ.get("OMP_NUM_THREADS", "0")) or os.cpu_count(),
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(started)),
+        "seconds": round(time.time() - started, 3),
+    }
+
+
+def _device() -> str:
+    torch = sys.modules.get("torch")
+    return "cuda" if torch is not None and torch.cuda.is_available() else "cpu"
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
+    from importlib import metadata
+
+    found = {}
+    for name in ("fewskin", "torch", "pytorch-lightning", "torchmetrics", "timm", "numpy", "scikit-learn", "pillow"):
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "absent"
+    return found
