@@ -1,0 +1,163 @@
+"""The one disease-safe augmentation policy: geometry, and light as a scale of linear RGB.
+
+Hue, saturation and white balance are never touched: on skin, redness is the disease. Everything is
+differentiable in the images, so that GAN training may augment real and generated images alike.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn.functional import grid_sample
+
+__all__ = ["Policy", "augment", "parameters", "relight", "uniforms", "warp"]
+
+_N_UNIFORMS = 7
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What augmentation may change, each drawn uniformly and independently.
+
+    Attributes:
+        flip: mirror left and right, half of the time.
+        rot90: turn by 0, 90, 180 or 270 degrees.
+        rotation_deg: turn by up to this angle either way.
+        scale: zoom by a factor in [1 / (1 + scale), 1 + scale], log-uniform.
+        translation: shift by up to this share of the side, per axis.
+        brightness: scale linear RGB by a factor in [1 - brightness, 1 + brightness].
+    """
+
+    flip: bool = True
+    rot90: bool = True
+    rotation_deg: float = 30.0
+    scale: float = 0.2
+    translation: float = 0.1
+    brightness: float = 0.1
+
+
+def uniforms(seeds: Sequence[int] | npt.NDArray[np.int64], n: int) -> npt.NDArray[np.float64]:
+    """Return (len(seeds), n) numbers in [0, 1); row i depends only on seeds[i].
+
+    A counter-based hash (splitmix64, Steele et al. 2014) instead of one generator an image, which
+    would cost more than the warp.
+
+    Args:
+        seeds: integers in [0, 2**63).
+        n: numbers per seed.
+
+    Example:
+        >>> bool((uniforms([5, 7], 3)[1] == uniforms([7], 3)[0]).all())
+        True
+    """
+    start = np.asarray(seeds, dtype=np.int64).astype(np.uint64)[:, None]
+    # The seed is mixed before the counter is added: neighbouring seeds must not share numbers.
+    counter = np.arange(1, n + 1, dtype=np.uint64)[None] * np.uint64(0x9E3779B97F4A7C15)
+    mixed = _splitmix(_splitmix(start) + counter)  # (n_seeds, n)
+    return (mixed >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def _splitmix(z: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+def parameters(
+    seeds: Sequence[int] | npt.NDArray[np.int64], policy: Policy
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Draw the transform of each image.
+
+    Returns:
+        (n, 2, 3) affine maps from output to input positions, both in [-1, 1], and (n,) factors of
+        linear RGB.
+
+    Example:
+        >>> maps, gain = parameters([1, 2], Policy(False, False, 0, 0, 0, 0))
+        >>> bool((maps == np.eye(2, 3)).all()), gain.tolist()
+        (True, [1.0, 1.0])
+    """
+    u = uniforms(seeds, _N_UNIFORMS)
+    signed = 2.0 * u - 1.0
+    quarter = np.floor(4.0 * u[:, 1]) if policy.rot90 else np.zeros(len(u))
+    angle = np.radians(policy.rotation_deg) * signed[:, 2] + quarter * (math.pi / 2)
+    zoom = np.exp(-math.log1p(policy.scale) * signed[:, 3])
+    mirror = np.where(policy.flip & (u[:, 0] < 0.5), -1.0, 1.0)
+    cos, sin = zoom * np.cos(angle), zoom * np.sin(angle)
+    shift = 2.0 * policy.translation * signed[:, 4:6]
+    rows = [[mirror * cos, -sin, shift[:, 0]], [mirror * sin, cos, shift[:, 1]]]
+    maps = np.moveaxis(np.array(rows), 2, 0)  # (2, 3, n) -> (n, 2, 3)
+    return maps, 1.0 + policy.brightness * signed[:, 6]
+
+
+def warp(images: Tensor, maps: Tensor) -> Tensor:
+    """Resample images through affine maps, bilinear, mirrored beyond the edge.
+
+    Args:
+        images: (n, c, h, w) float.
+        maps: (n, 2, 3) from output to input positions in [-1, 1], as `parameters` gives.
+
+    Example:
+        >>> image = torch.arange(4.0).reshape(1, 1, 2, 2)
+        >>> warp(image, torch.tensor([[[-1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]])).flatten().tolist()
+        [1.0, 0.0, 3.0, 2.0]
+    """
+    height, width = images.shape[-2:]
+    y = (torch.arange(height, device=images.device, dtype=images.dtype) * 2 + 1) / height - 1
+    x = (torch.arange(width, device=images.device, dtype=images.dtype) * 2 + 1) / width - 1
+    # Written out rather than affine_grid, whose matrix product may round by batch size.
+    m = maps.to(images)[:, :, None, None, :]  # (n, 2, 1, 1, 3)
+    grid = (m[..., 1] * y[:, None] + m[..., 2]) + m[..., 0] * x  # (n, 2, h, w)
+    return grid_sample(
+        images,
+        grid.permute(0, 2, 3, 1),
+        mode="bilinear",
+        padding_mode="reflection",
+        align_corners=False,
+    )
+
+
+def relight(images: Tensor, gain: Tensor) -> Tensor:
+    """Scale linear RGB, in closed form on the sRGB values; chromaticity stays.
+
+    Exact but for values that cross the end of the straight part of the sRGB curve (at 0.04), where
+    it is off by less than 0.0003.
+
+    Args:
+        images: (n, c, h, w) sRGB in [0, 1].
+        gain: (n,) factor of linear RGB.
+
+    Example:
+        >>> round(float(relight(torch.full((1, 3, 1, 1), 0.5), torch.tensor([1.1]))[0, 0, 0, 0]), 4)
+        0.5225
+    """
+    gain = gain.to(images)[:, None, None, None]
+    # s = 1.055 L^(1/2.4) - 0.055, so g L gives g^(1/2.4) (s + 0.055) - 0.055.
+    root = gain ** (1 / 2.4)
+    curved = torch.addcmul(root * 0.055 - 0.055, images, root)
+    straight = images * gain
+    return torch.where(images > 0.04045, curved, straight).clamp(0.0, 1.0)
+
+
+def augment(
+    images: Tensor, seeds: Sequence[int] | npt.NDArray[np.int64], policy: Policy = Policy()
+) -> Tensor:
+    """Augment images; image i depends only on images[i], seeds[i] and the policy.
+
+    Args:
+        images: (n, 3, h, w) float, sRGB in [0, 1]; gradients flow to them.
+        seeds: (n,) integers in [0, 2**63).
+        policy: what may change.
+
+    Example:
+        >>> images = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+        >>> bool(torch.equal(augment(images, [1, 2])[1:], augment(images[1:], [2])))
+        True
+    """
+    maps, gain = parameters(seeds, policy)
+    warped = warp(images, torch.from_numpy(maps))
+    return relight(warped, torch.from_numpy(gain)) if policy.brightness else warped
