@@ -4,10 +4,8 @@ A stage is a function whose last argument is `out`. `@stage` gives it a request,
 `runs/<stage>/<key12>/`; the body writes into a temporary folder that is renamed when it is complete.
 """
 
-import ast
 import functools
-import hashlib
-import importlib.util
+import importlib
 import inspect
 import json
 import logging
@@ -23,9 +21,10 @@ from pathlib import Path
 from typing import Any, Generic, ParamSpec, TypeAlias
 
 from fewskin.errors import ConfigError, StageError
+from fewskin.fingerprints import content_hash, plugin_file, sha, source_hash
 from fewskin.paths import atomic_write, runs_dir
 
-__all__ = ["DEFAULT_OUT", "Request", "Stage", "content_hash", "execute", "load_stage", "plugin_file", "source_hash", "stage", "stage_record"]
+__all__ = ["DEFAULT_OUT", "Request", "Stage", "execute", "load_stage", "stage", "stage_record", "unknown"]
 
 log = logging.getLogger(__name__)
 DEFAULT_OUT = Path("")
@@ -35,70 +34,6 @@ P = ParamSpec("P")
 
 def _canonical(value: Json) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
-
-
-def _sha(*parts: str) -> str:
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-
-
-@functools.cache
-def _module_file(module: str) -> Path | None:
-    try:
-        spec = importlib.util.find_spec(module)
-    except (ImportError, ValueError):
-        return None
-    return Path(spec.origin) if spec and spec.origin and spec.origin.endswith(".py") else None
-
-
-def plugin_file(kind: str, name: str) -> Path | None:
-    """Return the source file of a plug-in: `kind` is its package, `name` a file name or `module:Class`."""
-    return _module_file(name.partition(":")[0] if ":" in name else f"fewskin.{kind}.{name}")
-
-
-@functools.cache
-def _imports(path: Path) -> tuple[str, ...]:
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module)
-            names.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return tuple(sorted(name for name in names if name.partition(".")[0] == "fewskin"))
-
-
-@functools.cache
-def source_hash(path: Path) -> str:
-    """Return the sha256 of a source file together with every fewskin module it imports, however deep."""
-    seen: dict[str, str] = {}
-    queue = [path]
-    while queue:
-        file = queue.pop()
-        if str(file) in seen:
-            continue
-        seen[str(file)] = hashlib.sha256(file.read_bytes()).hexdigest()
-        queue += [found for name in _imports(file) if (found := _module_file(name))]
-    return _sha(*sorted(seen.values()))
-
-
-def content_hash(path: Path) -> str:
-    """Return the sha256 of an external input: one file, or a folder's relative names and contents.
-
-    Raises:
-        StageError: the path does not exist or cannot be read.
-    """
-    if not path.exists():
-        raise StageError(f"{path} does not exist; check data.path= or the input's name.")
-    digest = hashlib.sha256()
-    try:
-        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            if file.is_file():
-                digest.update(str(file.relative_to(path)).encode())
-                with open(file, "rb") as handle:
-                    digest.update(hashlib.file_digest(handle, "sha256").digest())
-    except OSError as error:
-        raise StageError(f"cannot read {error.filename}: {error.strerror}.") from error
-    return digest.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -115,7 +50,7 @@ class Request:
         """The result's sha256: stage, version, parameters, input keys, plug-in sources."""
         made = load_stage(self.stage)
         inputs = {name: _input_key(value) for name, value in self.inputs.items()}
-        return _sha(self.stage, str(made.version), _canonical(self.params), _canonical(inputs), made.sources(self.params))
+        return sha(self.stage, str(made.version), _canonical(self.params), _canonical(inputs), made.sources(self.params))
 
     @property
     def path(self) -> Path:

@@ -1,0 +1,76 @@
+"""What there is to choose from: config groups, plug-ins, backbones, experiments, and their help lines."""
+
+from dataclasses import fields
+
+from fewskin.errors import ConfigError
+from fewskin.paths import configs_dir
+from fewskin.plugins import list_plugins, summary
+from fewskin.provenance import unknown
+
+__all__ = ["KINDS", "config_groups", "examples", "listed", "run_rows"]
+
+KINDS = ("sources", "generators", "learners", "backbones", "experiments")
+
+
+def configconfig_groups() -> dict[str, list[str]]:
+    """Return config group -> names of its files."""
+    folders = sorted(folder for folder in configs_dir().iterdir() if folder.is_dir())
+    return {
+        folder.name: sorted(str(file.relative_to(folder).with_suffix("")) for file in folder.rglob("*.yaml"))
+        for folder in folders
+    }
+
+
+def listed(kind: str, wanted: str = "") -> list[tuple[str, str]]:
+    """Return (name, one line) of everything of one kind whose name holds `wanted`.
+
+    Raises:
+        ConfigError: an unknown kind.
+    """
+    if kind not in KINDS:
+        raise ConfigError(unknown("list", kind, KINDS) + " Usage: fewskin list KIND [TEXT].")
+    if kind == "experiments":
+        folder = configs_dir() / "experiment"
+        found = [(name, _first_comment(folder / f"{name}.yaml")) for name in config_groups()["experiment"]]
+    elif kind == "backbones":
+        from fewskin.nets.backbones import list_backbones
+
+        found = [(name, "") for name in list_backbones()]
+    else:
+        found = [(name, summary(kind, name)) for name in list_plugins(kind)]  # type: ignore[arg-type] # one of _LISTS
+    return [(name, text) for name, text in found if wanted in name]
+
+
+def _first_comment(file: Path) -> str:
+    lines = [line[1:].strip() for line in file.read_text().splitlines() if line.startswith("# ")]
+    return next((line for line in lines if not line.startswith(("@package", "fewskin "))), "")
+
+
+def run_rows() -> list[tuple[str, str, str]]:
+    """Return key, default and meaning of what `fewskin run` takes."""
+    from fewskin.display import argument_help
+    from fewskin.experiment import Experiment
+
+    meaning = argument_help(Experiment, "Attributes")
+    rows = [
+        ("experiment", "needed", f"one of {', '.join(config_groups()['experiment'])}"),
+        ("data.path", "", "folder or table of the real images"),
+        ("data.rare", "", "labels with few patients, e.g. [rosacea,lupus]"),
+        ("data.common", "every other", "labels of the base rows"),
+        ("source", "folder", f"one of {', '.join(config_groups()['source'])}; source.KEY=... sets its options"),
+    ]
+    skip = ("name", "path", "command", "source")
+    rows += [(f.name, "in the experiment", meaning.get(f.name, "")) for f in fields(Experiment) if f.name not in skip]
+    return [
+        *rows,
+        ("executor.workers", "cores / threads", "processes"),
+        ("executor.threads", "1", "threads of each process; results are bit-equal for an equal number"),
+        ("out", "runs/report/<key>", "folder of the report"),
+        ("dry_run", "false", "print every key, what is cached and the cost; run nothing"),
+    ]
+
+
+def examples(verb: str) -> list[str]:
+    """Return the commands in the opening comments of a verb's config."""
+    lines = (configs_dir() / f"{verb}.yaml").read_text().splitlines()
+    return [line[2:] for line in lines if line.startswith("# fewskin ")]
