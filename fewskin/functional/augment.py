@@ -5,8 +5,8 @@ differentiable in the images, so that GAN training may augment real and generate
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
-__all__ = ["Policy", "augment", "parameters", "relight", "uniforms", "warp"]
+from fewskin.errors import ConfigError
+
+__all__ = ["Policy", "affine", "augment", "fork_seeds", "parameters", "relight", "uniforms", "warp"]
 
 _N_UNIFORMS = 7
 
@@ -38,6 +40,22 @@ class Policy:
     scale: float = 0.2
     translation: float = 0.1
     brightness: float = 0.1
+
+    def __post_init__(self) -> None:
+        top = {"rotation_deg": 180.0, "scale": 9.0, "translation": 1.0, "brightness": 0.9}
+        for name, high in top.items():
+            if not 0.0 <= getattr(self, name) <= high:
+                raise ConfigError(f"{name}={getattr(self, name)}: expected 0 to {high:g}.")
+
+    def scaled(self, strength: float) -> "Policy":
+        """Return the policy with every range times `strength`; flips and quarter turns stay."""
+        return replace(
+            self,
+            rotation_deg=self.rotation_deg * strength,
+            scale=self.scale * strength,
+            translation=self.translation * strength,
+            brightness=self.brightness * strength,
+        )
 
 
 def uniforms(seeds: Sequence[int] | npt.NDArray[np.int64], n: int) -> npt.NDArray[np.float64]:
@@ -67,31 +85,64 @@ def _splitmix(z: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     return z ^ (z >> np.uint64(31))
 
 
+def fork_seeds(seeds: Sequence[int] | npt.NDArray[np.int64], stream: int) -> npt.NDArray[np.int64]:
+    """Return (n,) new seeds in [0, 2**63) for another use of the same seeds.
+
+    Args:
+        seeds: (n,) integers in [0, 2**63).
+        stream: number of the use, 1 or more.
+
+    Example:
+        >>> bool(fork_seeds([5], 1)[0] == fork_seeds([5], 2)[0])
+        False
+    """
+    start = np.asarray(seeds, dtype=np.int64).astype(np.uint64)
+    step = np.uint64(stream * 0xD1B54A32D192ED03 & 0xFFFFFFFFFFFFFFFF)
+    return (_splitmix(_splitmix(start) ^ step) >> np.uint64(1)).astype(np.int64)
+
+
 def parameters(
     seeds: Sequence[int] | npt.NDArray[np.int64], policy: Policy
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+) -> dict[str, npt.NDArray[np.float64]]:
     """Draw the transform of each image.
 
     Returns:
-        (n, 2, 3) affine maps from output to input positions, both in [-1, 1], and (n,) factors of
-        linear RGB.
+        name -> (n,): mirror (1 or -1), angle_deg, zoom, shift_x and shift_y (shares of the side),
+        light (factor of linear RGB).
 
     Example:
-        >>> maps, gain = parameters([1, 2], Policy(False, False, 0, 0, 0, 0))
-        >>> bool((maps == np.eye(2, 3)).all()), gain.tolist()
-        (True, [1.0, 1.0])
+        >>> parameters([1, 2], Policy(flip=False))["mirror"].tolist()
+        [1.0, 1.0]
     """
     u = uniforms(seeds, _N_UNIFORMS)
     signed = 2.0 * u - 1.0
     quarter = np.floor(4.0 * u[:, 1]) if policy.rot90 else np.zeros(len(u))
-    angle = np.radians(policy.rotation_deg) * signed[:, 2] + quarter * (math.pi / 2)
-    zoom = np.exp(-math.log1p(policy.scale) * signed[:, 3])
-    mirror = np.where(policy.flip & (u[:, 0] < 0.5), -1.0, 1.0)
-    cos, sin = zoom * np.cos(angle), zoom * np.sin(angle)
-    shift = 2.0 * policy.translation * signed[:, 4:6]
-    rows = [[mirror * cos, -sin, shift[:, 0]], [mirror * sin, cos, shift[:, 1]]]
-    maps = np.moveaxis(np.array(rows), 2, 0)  # (2, 3, n) -> (n, 2, 3)
-    return maps, 1.0 + policy.brightness * signed[:, 6]
+    return {
+        "mirror": np.where(policy.flip & (u[:, 0] < 0.5), -1.0, 1.0),
+        "angle_deg": 90.0 * quarter + policy.rotation_deg * signed[:, 2],
+        "zoom": np.exp(math.log1p(policy.scale) * signed[:, 3]),
+        "shift_x": policy.translation * signed[:, 4],
+        "shift_y": policy.translation * signed[:, 5],
+        "light": 1.0 + policy.brightness * signed[:, 6],
+    }
+
+
+def affine(drawn: Mapping[str, npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
+    """Return (n, 2, 3) maps from output to input positions, both in [-1, 1].
+
+    Args:
+        drawn: what `parameters` returned.
+
+    Example:
+        >>> still = Policy(False, False, 0.0, 0.0, 0.0, 0.0)
+        >>> bool((affine(parameters([1], still))[0] == np.eye(2, 3)).all())
+        True
+    """
+    angle = np.radians(drawn["angle_deg"])
+    cos, sin = np.cos(angle) / drawn["zoom"], np.sin(angle) / drawn["zoom"]
+    mirror, x, y = drawn["mirror"], 2.0 * drawn["shift_x"], 2.0 * drawn["shift_y"]
+    rows = np.array([[mirror * cos, -sin, x], [mirror * sin, cos, y]])
+    return np.moveaxis(rows, 2, 0)  # (2, 3, n) -> (n, 2, 3)
 
 
 def warp(images: Tensor, maps: Tensor) -> Tensor:
@@ -99,7 +150,7 @@ def warp(images: Tensor, maps: Tensor) -> Tensor:
 
     Args:
         images: (n, c, h, w) float.
-        maps: (n, 2, 3) from output to input positions in [-1, 1], as `parameters` gives.
+        maps: (n, 2, 3) from output to input positions in [-1, 1], as `affine` gives.
 
     Example:
         >>> image = torch.arange(4.0).reshape(1, 1, 2, 2)
@@ -158,6 +209,6 @@ def augment(
         >>> bool(torch.equal(augment(images, [1, 2])[1:], augment(images[1:], [2])))
         True
     """
-    maps, gain = parameters(seeds, policy)
-    warped = warp(images, torch.from_numpy(maps))
-    return relight(warped, torch.from_numpy(gain)) if policy.brightness else warped
+    drawn = parameters(seeds, policy)
+    warped = warp(images, torch.from_numpy(affine(drawn)))
+    return relight(warped, torch.from_numpy(drawn["light"])) if policy.brightness else warped

@@ -2,7 +2,17 @@ import numpy as np
 import pytest
 import torch
 
-from fewskin.functional.augment import Policy, augment, parameters, relight, uniforms, warp
+from fewskin.errors import ConfigError
+from fewskin.functional.augment import (
+    Policy,
+    affine,
+    augment,
+    fork_seeds,
+    parameters,
+    relight,
+    uniforms,
+    warp,
+)
 
 STILL = Policy(flip=False, rot90=False, rotation_deg=0, scale=0, translation=0, brightness=0)
 
@@ -84,13 +94,30 @@ def test_relight_is_identity_at_gain_one() -> None:
 
 
 def test_parameters_stay_in_their_ranges() -> None:
-    maps, gain = parameters(np.arange(5000), Policy())
-    zoom = np.sqrt(np.abs(np.linalg.det(maps[:, :, :2])))
-    assert 1 / 1.2 <= zoom.min() < 0.85
-    assert 1.18 < zoom.max() <= 1.2 + 1e-9
-    assert 0.9 <= gain.min() < 0.902
-    assert 1.098 < gain.max() <= 1.1
-    assert np.abs(maps[:, :, 2]).max() <= 0.2  # 0.1 of the side is 0.2 in [-1, 1]
+    drawn = parameters(np.arange(5000), Policy())
+    ranges = {"zoom": (1 / 1.2, 1.2), "light": (0.9, 1.1), "shift_x": (-0.1, 0.1)}
+    for name, (low, high) in ranges.items():
+        assert drawn[name].min() == pytest.approx(low, abs=2e-3)
+        assert drawn[name].max() == pytest.approx(high, abs=2e-3)
+    assert np.abs((drawn["angle_deg"] + 45) % 90 - 45).max() <= 30
+    assert set(drawn["mirror"]) == {-1.0, 1.0}
+
+
+def test_the_map_undoes_the_zoom() -> None:
+    drawn = parameters(np.arange(50), Policy())
+    area = np.abs(np.linalg.det(affine(drawn)[:, :, :2]))
+    np.testing.assert_allclose(area, drawn["zoom"] ** -2)
+
+
+def test_a_policy_out_of_range_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"brightness=1\.5: expected 0"):
+        Policy(brightness=1.5)
+
+
+def test_forked_seeds_give_numbers_independent_of_the_first() -> None:
+    seeds = np.arange(20000)
+    both = np.concatenate([uniforms(seeds, 3), uniforms(fork_seeds(seeds, 1), 3)], axis=1)
+    assert np.abs(np.corrcoef(both.T) - np.eye(6)).max() < 0.03  # 4 x 1 / sqrt(20000)
 
 
 def test_uniforms_of_neighbouring_seeds_are_uncorrelated_and_flat() -> None:
