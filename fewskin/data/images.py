@@ -1,4 +1,4 @@
-"""Image files to arrays: decoding that survives what cameras and people write, and a pixel cache."""
+"""Image files to arrays: decoding what cameras and people really write, and a pixel cache."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, UnidentifiedImageError
 
 from fewskin.errors import DataError, ImageError, StageError
 from fewskin.paths import atomic_write, runs_dir
@@ -34,8 +34,8 @@ __all__ = [
 ]
 
 EXTENSIONS = frozenset(
-    (".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm")
-    + (".tif", ".tiff", ".webp")
+    {".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm"}
+    | {".tif", ".tiff", ".webp"}
 )
 # Raise it when `decode` or `square` would give other pixels.
 _VERSION = 1
@@ -84,7 +84,7 @@ def decode(path: Path) -> Pixels:
             return np.array(_to_rgb(_upright(image)))
     except Image.DecompressionBombError:
         raise ImageError(f"{path}: {_too_large('far too many pixels')}") from None
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise ImageError(f"{path}: not an image, whatever its name says.") from None
     except (*_BROKEN, EOFError, OverflowError, struct.error) as error:
         # Pillow's decoders raise almost anything on damaged bytes.
@@ -174,7 +174,7 @@ def square(image: Pixels, size: int) -> Pixels:
 
 
 def in_threads(make: Callable[[Item], Made], items: Sequence[Item]) -> list[Made]:
-    """Return `make(item)` of every item, in order, on all cores; Pillow and hashing free the GIL."""
+    """Return `make(item)` of every item, in order, using all cores: Pillow frees the GIL."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     # Eight full-size photographs being decoded are already 4 GB at worst.
     with ThreadPoolExecutor(min(cores or 1, 8)) as pool:
@@ -248,7 +248,8 @@ def _fill(manifest: Manifest, shape: tuple[int, ...], file: Path) -> None:
         image = decode(path)
         if sha and sha != pixel_sha(image):
             raise DataError(
-                f"{path} is not the image that was ingested; delete {manifest.folder} and ingest again."
+                f"{path} is not the image that was ingested; delete {manifest.folder} and "
+                "ingest again."
             )
         pixels[i] = square(image, shape[-1]).transpose(2, 0, 1)  # (S, S, 3) -> (3, S, S)
 

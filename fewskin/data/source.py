@@ -15,7 +15,15 @@ from fewskin.tables import FINDINGS
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["ImageFiles", "SourceRead", "finding", "image_ids", "list_images", "source_read"]
+__all__ = [
+    "ImageFiles",
+    "SourceRead",
+    "finding",
+    "image_ids",
+    "list_images",
+    "read_csv",
+    "source_read",
+]
 
 Row = Mapping[str, str]
 
@@ -35,18 +43,20 @@ class SourceRead:
     findings: "pd.DataFrame"
 
 
-def source_read(rows: Sequence[Row], root: Path, findings: Sequence[Row] = ()) -> SourceRead:
-    """Return the `SourceRead` of plain dictionaries.
+def source_read(
+    rows: "Sequence[Row] | pd.DataFrame", root: Path, findings: Sequence[Row] = ()
+) -> SourceRead:
+    """Return the `SourceRead` of a table or of plain dictionaries.
 
     Raises:
         DataError: no row is left; the message carries the first finding.
     """
     import pandas as pd
 
-    if not rows:
+    if not len(rows):
         why = f" First finding: {findings[0]['path']}: {findings[0]['detail']}" if findings else ""
         raise DataError(f"{root}: no labelled image to read.{why}")
-    table = pd.DataFrame(rows).fillna("")
+    table = pd.DataFrame(rows).reset_index(drop=True).fillna("")
     return SourceRead(table, root, pd.DataFrame(findings, columns=list(FINDINGS.required)))
 
 
@@ -80,11 +90,19 @@ class ImageFiles:
         """Return the one file that `name` means, or None.
 
         Args:
-            name: a relative path or a bare file name, with or without its extension.
+            name: a relative path or a bare file name; its image extension may be absent or another.
         """
         wanted = unicodedata.normalize("NFC", name.strip().replace("\\", "/")).removeprefix("./")
-        found = self._named.get(wanted, [])
-        return wanted if wanted in found else found[0] if len(found) == 1 else None
+        for key in (wanted, _without_extension(wanted)):
+            found = self._named.get(key, [])
+            if key in found or len(found) == 1:
+                return key if key in found else found[0]
+        return None
+
+
+def _without_extension(name: str) -> str:
+    stem, dot, suffix = name.rpartition(".")
+    return stem if dot and f".{suffix.lower()}" in EXTENSIONS else name
 
 
 def list_images(root: Path) -> ImageFiles:
@@ -131,6 +149,28 @@ def _refusal(root: Path, path: Path) -> tuple[str, str] | None:
     if any(ord(letter) < 32 or 0xD800 <= ord(letter) < 0xE000 for letter in name):
         return "skipped", "the name is not UTF-8 or holds control characters; rename it"
     return None
+
+
+def read_csv(path: Path) -> "pd.DataFrame":
+    """Return a foreign CSV table as text, blank where unknown; commas, semicolons or tabs.
+
+    Raises:
+        DataError: the file is absent, empty, not a table or not UTF-8.
+    """
+    import pandas as pd
+
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            header = file.readline()
+        separator = max(",;\t", key=header.count)
+        return pd.read_csv(
+            path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig"
+        )
+    except FileNotFoundError:
+        raise DataError(f"{path} does not exist; expected a CSV table.") from None
+    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise DataError(f"{path} is not a CSV table in UTF-8: {reason}") from error
 
 
 def image_ids(paths: Sequence[str]) -> list[str]:
