@@ -15,13 +15,13 @@ from typing import Any
 
 __version__ = "0.1.0"
 _STAGES = sorted(file.stem for file in (Path(__file__).parent / "stages").glob("[!_]*.py"))
-__all__ = ["__version__", "run", *_STAGES]  # noqa: PLE0604
+__all__ = ["__version__", "run", *_STAGES]
 
 
 def __getattr__(name: str) -> Any:  # Any: a stage or a function
     # Lazy, so that `import fewskin` loads neither torch nor pandas.
     if name == "run":
-        return importlib.import_module("fewskin.experiment").run
+        return importlib.import_module("fewskin.planning").run
     if name in _STAGES:
         return importlib.import_module("fewskin.provenance").load_stage(name)
     raise AttributeError(f"module 'fewskin' has no attribute {name!r}; it has {', '.join(__all__)}")

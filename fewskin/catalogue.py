@@ -1,22 +1,26 @@
-"""What there is to choose from: config groups, plug-ins, backbones, experiments, and their help lines."""
+"""What there is to choose from: config groups, plug-ins, backbones and experiments."""
 
+import ast
 from dataclasses import fields
+from pathlib import Path
 
 from fewskin.errors import ConfigError
 from fewskin.paths import configs_dir
 from fewskin.plugins import list_plugins, summary
 from fewskin.provenance import unknown
 
-__all__ = ["KINDS", "config_groups", "examples", "listed", "run_rows"]
+__all__ = ["KINDS", "config_groups", "examples", "listed", "run_rows", "verbs"]
 
 KINDS = ("sources", "generators", "learners", "backbones", "experiments")
 
 
-def configconfig_groups() -> dict[str, list[str]]:
+def config_groups() -> dict[str, list[str]]:
     """Return config group -> names of its files."""
     folders = sorted(folder for folder in configs_dir().iterdir() if folder.is_dir())
     return {
-        folder.name: sorted(str(file.relative_to(folder).with_suffix("")) for file in folder.rglob("*.yaml"))
+        folder.name: sorted(
+            str(file.relative_to(folder).with_suffix("")) for file in folder.rglob("*.yaml")
+        )
         for folder in folders
     }
 
@@ -31,7 +35,10 @@ def listed(kind: str, wanted: str = "") -> list[tuple[str, str]]:
         raise ConfigError(unknown("list", kind, KINDS) + " Usage: fewskin list KIND [TEXT].")
     if kind == "experiments":
         folder = configs_dir() / "experiment"
-        found = [(name, _first_comment(folder / f"{name}.yaml")) for name in config_groups()["experiment"]]
+        found = [
+            (name, _first_comment(folder / f"{name}.yaml"))
+            for name in config_groups()["experiment"]
+        ]
     elif kind == "backbones":
         from fewskin.nets.backbones import list_backbones
 
@@ -57,14 +64,26 @@ def run_rows() -> list[tuple[str, str, str]]:
         ("data.path", "", "folder or table of the real images"),
         ("data.rare", "", "labels with few patients, e.g. [rosacea,lupus]"),
         ("data.common", "every other", "labels of the base rows"),
-        ("source", "folder", f"one of {', '.join(config_groups()['source'])}; source.KEY=... sets its options"),
+        (
+            "source",
+            "folder",
+            f"one of {', '.join(config_groups()['source'])}; source.KEY=... sets its options",
+        ),
     ]
     skip = ("name", "path", "command", "source")
-    rows += [(f.name, "in the experiment", meaning.get(f.name, "")) for f in fields(Experiment) if f.name not in skip]
+    rows += [
+        (f.name, "in the experiment", meaning.get(f.name, ""))
+        for f in fields(Experiment)
+        if f.name not in skip
+    ]
     return [
         *rows,
         ("executor.workers", "cores / threads", "processes"),
-        ("executor.threads", "1", "threads of each process; results are bit-equal for an equal number"),
+        (
+            "executor.threads",
+            "1",
+            "threads of each process; results are bit-equal for an equal number",
+        ),
         ("out", "runs/report/<key>", "folder of the report"),
         ("dry_run", "false", "print every key, what is cached and the cost; run nothing"),
     ]
@@ -74,3 +93,35 @@ def examples(verb: str) -> list[str]:
     """Return the commands in the opening comments of a verb's config."""
     lines = (configs_dir() / f"{verb}.yaml").read_text().splitlines()
     return [line[2:] for line in lines if line.startswith("# fewskin ")]
+
+
+_STAGES = Path(__file__).parent / "stages"
+_EXTRA = {
+    "run": "Run an experiment: learners x arms x shots x draws, then its report.",
+    "list": "List sources, generators, learners, backbones or experiments.",
+    "doctor": "Say what is installed, what is missing and the command that adds it.",
+}
+_ORDER = (
+    "run",
+    "ingest",
+    "check",
+    "split",
+    "fit",
+    "adapt",
+    "generate",
+    "audit",
+    "train",
+    "predict",
+    "evaluate",
+    "report",
+)
+
+
+def verbs() -> dict[str, str]:
+    """Return verb -> one line, without importing any stage."""
+    found = dict(_EXTRA)
+    for file in _STAGES.glob("[!_]*.py"):
+        found[file.stem] = (ast.get_docstring(ast.parse(file.read_text())) or "").partition("\n")[0]
+    return {
+        verb: found[verb] for verb in (*_ORDER, *sorted(set(found) - set(_ORDER))) if verb in found
+    }

@@ -1,6 +1,5 @@
 """The command line, `fewskin <verb> key=value ...`: the only file that knows Hydra."""
 
-import ast
 import logging
 import os
 import shlex
@@ -11,18 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import fewskin
+from fewskin.catalogue import examples, listed, run_rows, verbs
 from fewskin.errors import ConfigError, FewskinError
 from fewskin.paths import configs_dir
 
 __all__ = ["compose_config", "main"]
 
-_STAGES = Path(__file__).parent / "stages"
-_EXTRA = {
-    "run": "Run an experiment: learners x arms x shots x draws, then its report.",
-    "list": "List sources, generators, learners, backbones or experiments.",
-    "doctor": "Say what is installed, what is missing and the command that adds it.",
-}
-_ORDER = ("run", "ingest", "check", "split", "fit", "adapt", "generate", "audit", "train", "predict", "evaluate", "report")
 _EDGE = ("data", "out", "dry_run", "executor")  # keys that never reach a stage as they are
 
 
@@ -30,10 +23,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        0; 2 when the user has something to correct (one line on standard error); 130 when interrupted.
+        0; 2 after a user error (one line on standard error); 130 when interrupted.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
-    logging.basicConfig(level=os.environ.get("FEWSKIN_LOG", "WARNING"), format="%(name)s: %(message)s")
+    logging.basicConfig(
+        level=os.environ.get("FEWSKIN_LOG", "WARNING"), format="%(name)s: %(message)s"
+    )
     try:
         return _dispatch(given)
     except FewskinError as error:
@@ -48,13 +43,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
 
 
-def _verbs() -> dict[str, str]:
-    found = dict(_EXTRA)
-    for file in _STAGES.glob("[!_]*.py"):
-        found[file.stem] = (ast.get_docstring(ast.parse(file.read_text())) or "").partition("\n")[0]
-    return {verb: found[verb] for verb in (*_ORDER, *sorted(set(found) - set(_ORDER))) if verb in found}
-
-
 def _dispatch(given: list[str]) -> int:
     if not given or given[0] in ("-h", "--help", "help"):
         return _print_help()
@@ -62,10 +50,10 @@ def _dispatch(given: list[str]) -> int:
         print(f"fewskin {fewskin.__version__}")
         return 0
     verb, rest = given[0], given[1:]
-    if verb not in _verbs():
+    if verb not in verbs():
         from fewskin.provenance import unknown
 
-        raise ConfigError(unknown("verb", verb, list(_verbs())) + " See `fewskin --help`.")
+        raise ConfigError(unknown("verb", verb, list(verbs())) + " See `fewskin --help`.")
     if verb == "doctor":
         return _doctor()
     if verb == "list":
@@ -78,7 +66,7 @@ def _dispatch(given: list[str]) -> int:
 def _print_help() -> int:
     print("fewskin: learn from very few medical images, and measure what helps.\n")
     print("usage: fewskin <verb> key=value ...      fewskin <verb> --help\n")
-    for verb, summary in _verbs().items():
+    for verb, summary in verbs().items():
         print(f"  {verb:<9} {summary}")
     print("\nfirst steps:\n  fewskin run experiment=demo")
     print("  fewskin run experiment=rare data.path=DIR data.rare=[rosacea] dry_run=true")
@@ -108,7 +96,11 @@ def _overrides(verb: str, given: Sequence[str], known: Sequence[str]) -> list[st
             raise ConfigError(unknown(f"{verb} key", top, known))
         if key in groups and not value.startswith("{"):
             if value not in groups[key]:
-                hint = f" Your own: {key}.name=package.module:Class." if key in ("generator", "learner") else ""
+                hint = (
+                    f" Your own: {key}.name=package.module:Class."
+                    if key in ("generator", "learner")
+                    else ""
+                )
                 raise ConfigError(unknown(key, value, groups[key]) + hint)
             made.append(word if f"- {key}:" in text else f"+{word}")
         else:
@@ -149,11 +141,15 @@ def _stage_keys(verb: str) -> list[str]:
 
     made = load_stage(verb)
     inputs = list(made.inputs)[:1]
-    return [*_EDGE[:3], *(name for name in made.signature.parameters if name not in (*inputs, "out"))]
+    return [
+        *_EDGE[:3],
+        *(name for name in made.signature.parameters if name not in (*inputs, "out")),
+    ]
 
 
 def _stage(verb: str, given: Sequence[str]) -> int:
-    from fewskin.provenance import Request, execute, load_stage
+    from fewskin.execution import execute
+    from fewskin.provenance import Request, load_stage
 
     made = load_stage(verb)
     config = compose_config(verb, given, _stage_keys(verb))
@@ -165,7 +161,9 @@ def _stage(verb: str, given: Sequence[str]) -> int:
         values[made.inputs[0]] = [Path(p) for p in path] if isinstance(path, list) else Path(path)
     request: Request = made.request(**_coerced(verb, values))
     if config.get("dry_run"):
-        print(f"{verb} {request.key[:12]}  {'cached' if request.done else 'to run'}  {request.path}")
+        print(
+            f"{verb} {request.key[:12]}  {'cached' if request.done else 'to run'}  {request.path}"
+        )
         return 0
     logging.getLogger("fewskin").setLevel(os.environ.get("FEWSKIN_LOG", "INFO"))
     folder = execute(request)
@@ -181,7 +179,9 @@ def _coerced(verb: str, values: dict[str, Any]) -> dict[str, Any]:
     for key in ("rare", "common", "labels"):
         if values.get(key) is not None:
             if not isinstance(values[key], list):
-                raise ConfigError(f"{verb}: {key}={values[key]!r}, expected a list such as {key}=[{values[key]}].")
+                raise ConfigError(
+                    f"{verb}: {key}={values[key]!r}, expected a list such as {key}=[{values[key]}]."
+                )
             values[key] = [str(item) for item in values[key]]
     return values
 
@@ -206,7 +206,9 @@ def _experiment_keys() -> list[str]:
     return [*_EDGE, "experiment", *own]
 
 
-def _experiment(given: Sequence[str]) -> tuple[Any, dict[str, Any]]:  # Any: Experiment, imported late
+def _experiment(
+    given: Sequence[str],
+) -> tuple[Any, dict[str, Any]]:  # Any: Experiment, imported late
     from fewskin.experiment import experiment_from
     from fewskin.provenance import unknown
 
@@ -217,20 +219,35 @@ def _experiment(given: Sequence[str]) -> tuple[Any, dict[str, Any]]:  # Any: Exp
             raise ConfigError(unknown("key of data", key, ("path", "rare", "common")))
     edge = {key: config.pop(key, None) for key in ("out", "dry_run", "executor")}
     config.pop("experiment", None)
-    split = {**config.get("split", {}), **{k: v for k, v in data.items() if k != "path" and v is not None}}
-    shown = [word for word in given if word.partition("=")[0].partition(".")[0] not in ("dry_run", "executor", "out")]
+    split = {
+        **config.get("split", {}),
+        **{k: v for k, v in data.items() if k != "path" and v is not None},
+    }
+    shown = [
+        word
+        for word in given
+        if word.partition("=")[0].partition(".")[0] not in ("dry_run", "executor", "out")
+    ]
     command = shlex.join(["fewskin", "run", *shown])
-    settings = {**config, "path": data.get("path"), "split": _coerced("run", split), "command": command}
+    settings = {
+        **config,
+        "path": data.get("path"),
+        "split": _coerced("run", split),
+        "command": command,
+    }
     return experiment_from(settings), edge
 
 
 def _run(given: Sequence[str]) -> int:
     from fewskin.display import Progress, clock, print_plan
     from fewskin.executors import default_workers
-    from fewskin.experiment import plan_experiment, run
+    from fewskin.planning import plan_experiment, run
 
     if not any(word.startswith("experiment=") for word in given):
-        raise ConfigError(f"run needs experiment=NAME, for example experiment=demo. See `fewskin list experiments`.")
+        raise ConfigError(
+            "run needs experiment=NAME, for example experiment=demo. See `fewskin list "
+            "experiments`."
+        )
     made, edge = _experiment(given)
     executor: Mapping[str, Any] = edge["executor"] or {}
     threads = int(executor.get("threads") or 1)
@@ -264,19 +281,16 @@ def _verdicts(folder: Path) -> list[str]:
 
 
 def _list(rest: Sequence[str]) -> int:
-    from fewskin.catalogue import listed
-
     for name, summary in listed(*(rest[:2] or [""])):
         print(f"{name:<24} {summary}".rstrip())
     return 0
 
 
 def _verb_help(verb: str) -> int:
-    from fewskin.catalogue import examples, run_rows
     from fewskin.display import argument_help, verb_help
 
     if verb == "run":
-        verb_help(_EXTRA["run"], run_rows(), examples("run"))
+        verb_help(verbs()["run"], run_rows(), examples("run"))
         return 0
     from fewskin.provenance import load_stage
 
@@ -287,8 +301,13 @@ def _verb_help(verb: str) -> int:
         if name == "out":
             continue
         default = "needed" if parameter.default is parameter.empty else _plain(parameter.default)
-        rows.append(("data.path" if name in made.inputs[:1] else name, default, meaning.get(name, "")))
-    rows += [("out", f"runs/{verb}/<key>", "result folder"), ("dry_run", "false", "print the key and stop")]
+        rows.append(
+            ("data.path" if name in made.inputs[:1] else name, default, meaning.get(name, ""))
+        )
+    rows += [
+        ("out", f"runs/{verb}/<key>", "result folder"),
+        ("dry_run", "false", "print the key and stop"),
+    ]
     verb_help((made.__doc__ or "").partition("\n")[0], rows, examples(verb))
     return 0
 

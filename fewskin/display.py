@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fewskin.executors import Event, default_workers, kind_of, known_seconds, missing
-from fewskin.experiment import Plan
+from fewskin.planning import Plan
 from fewskin.provenance import Request
 
 __all__ = ["Progress", "argument_help", "clock", "print_plan", "print_table", "verb_help"]
@@ -89,9 +89,14 @@ def print_plan(plan: Plan, *, workers: int | None, threads: int, cost: str) -> N
     total = Counter(request.stage for request in plan.requests)
     left = Counter(request.stage for request in plan.requests if request.key in todo)
     print()
-    print_table(("stage", "requests", "to run"), [(stage, total[stage], left[stage]) for stage in total])
+    print_table(
+        ("stage", "requests", "to run"), [(stage, total[stage], left[stage]) for stage in total]
+    )
     n = workers or default_workers(threads)
-    print(f"\n{n} processes of {threads} thread{'s' if threads > 1 else ''}; {_estimate(plan, todo, n, cost)}")
+    print(
+        f"\n{n} processes of {threads} thread{'s' if threads > 1 else ''}; "
+        f"{_estimate(plan, todo, n, cost)}"
+    )
 
 
 def _estimate(plan: Plan, todo: set[str], n: int, cost: str) -> str:
@@ -119,7 +124,12 @@ class Progress:
         self.console = Console(stderr=True)
         # Without a terminal a line now and then says the same.
         self.live = self.console.is_terminal
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[left]}"))
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[left]}"),
+        )
         self.bars = Bars(*columns, console=self.console, transient=False, disable=not self.live)
         self.task = self.bars.add_task("experiment", total=0, left="")
         self.waiting: Counter[str] = Counter()
@@ -156,7 +166,9 @@ class Progress:
         mean = {kind: sum(values) / len(values) for kind, values in self.seconds.items()}
         mean = {**self.known, **mean}
         kinds = [kind for kind, count in self.waiting.items() if count]
-        seconds = sum(mean.get(kind, 0.0) * self.waiting[kind] for kind in kinds) / max(self.n_workers, 1)
+        seconds = sum(mean.get(kind, 0.0) * self.waiting[kind] for kind in kinds) / max(
+            self.n_workers, 1
+        )
         exact = all(kind in mean for kind in kinds)
         return f"{'about' if exact else 'over'} {clock(seconds)} left" if kinds else ""
 
@@ -165,10 +177,18 @@ class Progress:
         return ", ".join(f"{count}x {kind}" if count > 1 else kind for kind, count in kinds.items())
 
     def _show(self) -> None:
-        self.bars.update(self.task, completed=self.done, total=self.total, left=self._left(), description=self._now())
+        self.bars.update(
+            self.task,
+            completed=self.done,
+            total=self.total,
+            left=self._left(),
+            description=self._now(),
+        )
         finished = self.done == self.total
         if not self.live and (time.time() - self.printed > 10 or finished):
             self.printed = time.time()
-            self.console.print(f"[{self.done}/{self.total}] {self._left()}  {self._now()}", markup=False, highlight=False)
-
-
+            self.console.print(
+                f"[{self.done}/{self.total}] {self._left()}  {self._now()}",
+                markup=False,
+                highlight=False,
+            )

@@ -14,7 +14,7 @@ __all__ = [
 
 
 class FewskinError(Exception):
-    """Base of every error caused by input or set-up; the command line prints it and exits with 2."""
+    """Base of all errors by input or set-up; the command line prints it and exits with 2."""
 
 
 class ConfigError(FewskinError):
@@ -33,7 +33,7 @@ class LeakageError(FewskinError):
     """A test row, or something made from one, would reach fitting, generation or training."""
 
 
-class MissingExtra(FewskinError):
+class MissingExtra(FewskinError):  # noqa: N818 - reads as what it says
     """An optional package is absent; the message names the command that adds it."""
 
 

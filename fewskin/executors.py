@@ -1,4 +1,4 @@
-"""Where requests run: a pool of local worker processes that outlives no parent and loses no result."""
+"""Where requests run: local worker processes that outlive no parent and lose no result."""
 
 import json
 import logging
@@ -20,7 +20,15 @@ from fewskin.errors import FewskinError, StageError
 from fewskin.paths import runs_dir
 from fewskin.provenance import Request
 
-__all__ = ["Event", "Listener", "default_workers", "kind_of", "known_seconds", "missing", "run_requests"]
+__all__ = [
+    "Event",
+    "Listener",
+    "default_workers",
+    "kind_of",
+    "known_seconds",
+    "missing",
+    "run_requests",
+]
 
 log = logging.getLogger(__name__)
 # Results that only their consumers need; removed once those are finished.
@@ -41,7 +49,9 @@ Listener = Callable[[Event], None]
 
 def default_workers(threads: int) -> int:
     """Return how many processes fit the machine: cores / threads, at 2 GB each."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     try:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**31
     except (ValueError, OSError):
@@ -73,7 +83,7 @@ class _Worker:
         self.log_file = log_dir / f"worker-{number}.log"
         env = {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
         with open(self.log_file, "a") as stderr:
-            self.process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            self.process = subprocess.Popen(
                 [sys.executable, "-m", "fewskin.worker", "--serve"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -95,7 +105,8 @@ class _Worker:
         if not line:
             code = self.process.wait()
             raise StageError(
-                f"a worker ended with code {code} while running {request.stage} (out of memory, or killed?); "
+                f"a worker ended with code {code} while running {request.stage} (out of "
+                "memory, or killed?); "
                 f"see {self.log_file}. Run the same command again to continue."
             )
         answer = json.loads(line)
@@ -119,7 +130,9 @@ def _as_error(answer: dict[str, str], log_file: Path) -> Exception:
     kind = getattr(fewskin.errors, answer["kind"], None)
     if isinstance(kind, type) and issubclass(kind, FewskinError):
         return kind(answer["error"])
-    return StageError(f"{answer['kind']}: {answer['error']} (a defect of fewskin or a plug-in; see {log_file}).")
+    return StageError(
+        f"{answer['kind']}: {answer['error']} (a defect of fewskin or a plug-in; see {log_file})."
+    )
 
 
 def run_requests(

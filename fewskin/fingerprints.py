@@ -11,7 +11,16 @@ from fewskin.errors import StageError
 __all__ = ["content_hash", "plugin_file", "sha", "source_hash"]
 
 # Modules without arithmetic: a better error message must not make a base fit run again.
-_NEUTRAL = {"errors", "fingerprints", "paths", "plugins", "protocols", "provenance", "tables", "compat"}
+_NEUTRAL = {
+    "errors",
+    "fingerprints",
+    "paths",
+    "plugins",
+    "protocols",
+    "provenance",
+    "tables",
+    "compat",
+}
 
 
 def sha(*parts: str) -> str:
@@ -29,7 +38,7 @@ def _module_file(module: str) -> Path | None:
 
 
 def plugin_file(kind: str, name: str) -> Path | None:
-    """Return the source file of a plug-in: `kind` is its package, `name` a file name or `module:Class`."""
+    """Return a plug-in's source file: `kind` is its package, `name` a file or `module:Class`."""
     return _module_file(name.partition(":")[0] if ":" in name else f"fewskin.{kind}.{name}")
 
 
@@ -52,7 +61,7 @@ def _counts(name: str) -> bool:
 
 @functools.cache
 def source_hash(path: Path) -> str:
-    """Return the sha256 of a source file together with every fewskin module it imports, however deep."""
+    """Return the sha256 of a source file and every fewskin module it imports, however deep."""
     seen: dict[str, str] = {}
     queue = [path]
     while queue:

@@ -39,7 +39,9 @@ def inside(root: Path, relative: str) -> Path:
     joined = os.path.normpath(os.path.join(os.path.abspath(root), relative))
     top = os.path.abspath(root)
     if os.path.isabs(relative) or os.path.commonpath([top, joined]) != top:
-        raise TableError(f"path {relative!r} leaves its root {root}; expected a relative path inside it.")
+        raise TableError(
+            f"path {relative!r} leaves its root {root}; expected a relative path inside it."
+        )
     return Path(joined)
 
 
@@ -61,5 +63,6 @@ def atomic_write(path: Path, data: str | bytes) -> None:
     except OSError as error:
         part.unlink(missing_ok=True) if part.parent.is_dir() else None
         raise StageError(
-            f"cannot write {path}: {error.strerror}. Free some space or choose another folder with out=."
+            f"cannot write {path}: {error.strerror}. Free some space or choose another folder "
+            "with out=."
         ) from error

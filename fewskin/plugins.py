@@ -1,4 +1,4 @@
-"""Plug-ins by name: a file's name is its key, and `package.module:Class` reaches outside the package."""
+"""Plug-ins by name: a file name is its key; `package.module:Class` reaches outside the package."""
 
 import ast
 import importlib
@@ -47,7 +47,9 @@ def find(kind: Kind, name: str) -> Any:  # Any: a class, or a function for sourc
     """
     module, _, attribute = name.partition(":")
     if not attribute and name not in list_plugins(kind):
-        raise PluginError(unknown(kind[:-1], name, list_plugins(kind)) + " Your own: package.module:Class.")
+        raise PluginError(
+            unknown(kind[:-1], name, list_plugins(kind)) + " Your own: package.module:Class."
+        )
     if not attribute:
         module = f"fewskin.{_FOLDERS[kind].replace('/', '.')}.{name}"
     try:

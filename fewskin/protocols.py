@@ -23,7 +23,7 @@ class ImageTable:
         rows: (n) manifest rows, index 0..n-1; not to be changed.
         pixels: (N, 3, H, W) uint8 sRGB, usually a memory map shared by many views, N >= n.
         index: (n,) position in `pixels` of each row.
-        pixels_key: names the content of `pixels`, so that features of it can be cached; "" when unnamed.
+        pixels_key: names the content of `pixels`, to cache features of it; "" when unnamed.
         weights: (n,) sampling weight of each row, or None for equal weights.
     """
 
@@ -109,7 +109,9 @@ class Sampler(Protocol):
 
     knobs: Mapping[str, Knob]
 
-    def sample(self, label: str, seeds: Sequence[int], *, knobs: Mapping[str, float] | None = None) -> Samples:
+    def sample(
+        self, label: str, seeds: Sequence[int], *, knobs: Mapping[str, float] | None = None
+    ) -> Samples:
         """Return one image a seed; image i depends only on self, label, seeds[i] and knobs."""
         ...
 
@@ -166,17 +168,23 @@ class Predictor(Protocol):
 
 @runtime_checkable
 class Learner(Protocol):
-    """Makes predictions. `fit` and `adapt` return new objects; hyper-parameters only in `__init__`."""
+    """Makes predictions; `fit` and `adapt` return new objects, settings only in `__init__`."""
 
     transductive: ClassVar[bool]
     output: ClassVar[Literal["class", "mask", "boxes"]]
 
     def fit(self, base: ImageTable | None, *, seed: int, out: Path) -> "Learner":
-        """Return a learner fitted to plentiful related classes; `out` holds resumable checkpoints."""
+        """Return a learner fitted to plentiful related classes; `out` holds checkpoints."""
         ...
 
     def adapt(
-        self, support: ImageTable, *, extra: ImageTable | None, base: ImageTable | None, seed: int, out: Path
+        self,
+        support: ImageTable,
+        *,
+        extra: ImageTable | None,
+        base: ImageTable | None,
+        seed: int,
+        out: Path,
     ) -> Predictor:
         """Return a predictor for the classes of `support`, and of `base` when it is given.
 

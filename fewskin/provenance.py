@@ -1,34 +1,36 @@
 """Results as content-addressed folders: keys, `stage.json`, and atomic publication.
 
 A stage is a function whose last argument is `out`. `@stage` gives it a request, a key and a folder
-`runs/<stage>/<key12>/`; the body writes into a temporary folder that is renamed when it is complete.
+`runs/<stage>/<key12>/`; the body writes into a temporary folder, renamed when it is complete.
 """
 
 import functools
 import importlib
 import inspect
 import json
-import logging
-import os
-import platform
-import shutil
-import socket
-import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, ParamSpec, TypeAlias
 
-from fewskin.errors import ConfigError, StageError
+from fewskin.errors import ConfigError
 from fewskin.fingerprints import content_hash, plugin_file, sha, source_hash
-from fewskin.paths import atomic_write, runs_dir
+from fewskin.paths import runs_dir
 
-__all__ = ["DEFAULT_OUT", "Request", "Stage", "execute", "load_stage", "stage", "stage_record", "unknown"]
+__all__ = [
+    "DEFAULT_OUT",
+    "Request",
+    "Stage",
+    "load_stage",
+    "stage",
+    "stage_record",
+    "unknown",
+]
 
-log = logging.getLogger(__name__)
 DEFAULT_OUT = Path("")
-Json: TypeAlias = Any  # JSON values nest without bound, which the type language cannot say usefully.
+Json: TypeAlias = (
+    Any  # JSON values nest without bound, which the type language cannot say usefully.
+)
 P = ParamSpec("P")
 
 
@@ -50,7 +52,13 @@ class Request:
         """The result's sha256: stage, version, parameters, input keys, plug-in sources."""
         made = load_stage(self.stage)
         inputs = {name: _input_key(value) for name, value in self.inputs.items()}
-        return sha(self.stage, str(made.version), _canonical(self.params), _canonical(inputs), made.sources(self.params))
+        return sha(
+            self.stage,
+            str(made.version),
+            _canonical(self.params),
+            _canonical(inputs),
+            made.sources(self.params),
+        )
 
     @property
     def path(self) -> Path:
@@ -66,7 +74,11 @@ class Request:
         """Return the input requests, flat."""
         found: list[Request] = []
         for value in self.inputs.values():
-            found += [item for item in (value if isinstance(value, tuple) else (value,)) if isinstance(item, Request)]
+            found += [
+                item
+                for item in (value if isinstance(value, tuple) else (value,))
+                if isinstance(item, Request)
+            ]
         return found
 
     def to_json(self) -> Json:
@@ -86,11 +98,18 @@ class Request:
             ConfigError: the stage or a key is unknown.
         """
         try:
-            name, params, inputs, out = data["stage"], data["params"], data["inputs"], data.get("out")
+            name, params, inputs, out = (
+                data["stage"],
+                data["params"],
+                data["inputs"],
+                data.get("out"),
+            )
             made = load_stage(name)
             paths = {key: _as_paths(value) for key, value in inputs.items()}
         except (KeyError, TypeError, AttributeError) as error:
-            raise ConfigError(f"not a request: {error}; expected stage, params, inputs and out.") from None
+            raise ConfigError(
+                f"not a request: {error}; expected stage, params, inputs and out."
+            ) from None
         made.check_keys([*params, *paths])
         return cls(name, params, paths, Path(out) if out else DEFAULT_OUT)
 
@@ -128,7 +147,13 @@ def stage_record(path: Path) -> dict[str, Json] | None:
 class Stage(Generic[P]):
     """A stage function with a request, a key and a result folder; call it to run or reuse."""
 
-    def __init__(self, body: Callable[P, None], version: int, inputs: Sequence[str], plugins: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        body: Callable[P, None],
+        version: int,
+        inputs: Sequence[str],
+        plugins: Mapping[str, str],
+    ) -> None:
         functools.update_wrapper(self, body)
         self.body, self.version = body, version
         self.inputs, self.plugins = tuple(inputs), dict(plugins)
@@ -137,6 +162,8 @@ class Stage(Generic[P]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Path:
         """Run the stage, or find its finished result, and return the result folder."""
+        from fewskin.execution import execute
+
         return execute(self.request(*args, **kwargs))
 
     def check_keys(self, names: Sequence[str]) -> None:
@@ -178,7 +205,9 @@ def _as_input(value: Any) -> Any:  # Any: str, Path, Request or a sequence of th
     return tuple(_as_input(item) for item in value)
 
 
-def stage(*, version: int, inputs: Sequence[str] = (), plugins: Mapping[str, str] | None = None) -> Callable[[Callable[P, None]], Stage[P]]:
+def stage(
+    *, version: int, inputs: Sequence[str] = (), plugins: Mapping[str, str] | None = None
+) -> Callable[[Callable[P, None]], Stage[P]]:
     """Make a function a stage.
 
     Args:
@@ -210,122 +239,4 @@ def load_stage(name: str) -> Stage[Any]:
     found = getattr(importlib.import_module(f"fewskin.stages.{name}"), name)
     if not isinstance(found, Stage):
         raise ConfigError(f"fewskin/stages/{name}.py does not define a stage called {name}.")
-    return found
-
-
-def execute(request: Request) -> Path:
-    """Run `request` unless its result is finished, and return the result folder.
-
-    A folder left by a killed run of the same request is taken over, so that a stage with
-    checkpoints continues; an error removes nothing that was finished.
-
-    Raises:
-        StageError: an input is not finished, or `out` holds something else.
-    """
-    final = request.path
-    if request.done:
-        log.info("%s %s: already there, skipped", request.stage, final)
-        return final
-    if final.exists() and any(final.iterdir() if final.is_dir() else [final]):
-        raise StageError(f"{final} holds another result; choose another out= or delete it.")
-    for parent in request.parents():
-        if not parent.done:
-            raise StageError(f"{request.stage} needs {parent.path}, which is not finished; run {parent.stage} first.")
-    work = _take_over(final)
-    started = time.time()
-    log.info("%s %s: start", request.stage, final)
-    _run_body(request, work)
-    record = _record(request, work, started)
-    atomic_write(work / "stage.json", json.dumps(record, indent=1, sort_keys=True) + "\n")
-    _publish(work, final, request)
-    log.info("%s %s: done in %.1f s", request.stage, final, time.time() - started)
-    return final
-
-
-def _run_body(request: Request, work: Path) -> None:
-    arguments = {name: _argument(value) for name, value in request.inputs.items()}
-    try:
-        load_stage(request.stage).body(**arguments, **request.params, out=work)
-    except OSError as error:
-        raise StageError(f"{request.stage}: {error.strerror or error} ({error.filename or work}).") from error
-
-
-def _argument(value: Any) -> Any:  # Any: one of the forms an input may take
-    if isinstance(value, tuple):
-        return [_argument(item) for item in value]
-    return value.path if isinstance(value, Request) else value
-
-
-def _take_over(final: Path) -> Path:
-    # One folder a process; a dead process's folder is the place where its work goes on.
-    host = socket.gethostname()
-    mine = final.with_name(f"{final.name}.tmp-{host}-{os.getpid()}")
-    try:
-        final.parent.mkdir(parents=True, exist_ok=True)
-        for left in sorted(final.parent.glob(f"{final.name}.tmp-{host}-*")):
-            if left != mine and not _alive(int(left.name.rpartition("-")[2])):
-                if mine.exists():
-                    shutil.rmtree(left, ignore_errors=True)
-                else:
-                    os.rename(left, mine)
-        mine.mkdir(exist_ok=True)
-    except OSError as error:
-        raise StageError(f"cannot write to {final.parent}: {error.strerror}. Choose another folder with out=.") from error
-    return mine
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _publish(work: Path, final: Path, request: Request) -> None:
-    if final.is_dir() and not any(final.iterdir()):
-        final.rmdir()
-    try:
-        os.rename(work, final)
-    except OSError as error:
-        if not request.done:
-            raise StageError(f"cannot publish {final}: {error.strerror}.") from error
-        # Another process finished the same request first; its result has the same key.
-        shutil.rmtree(work, ignore_errors=True)
-
-
-def _record(request: Request, work: Path, started: float) -> dict[str, Json]:
-    files = sorted(file for file in work.rglob("*") if file.is_file())
-    return {
-        **request.to_json(),
-        "key": request.key,
-        "outputs": {str(file.relative_to(work)): content_hash(file) for file in files[:1000]},
-        "n_outputs": len(files),
-        "versions": _versions(),
-        "python": platform.python_version(),
-        "machine": f"{platform.machine()} {os.cpu_count()} cores",
-        "device": _device(),
-        "threads": int(os.environ.get("OMP_NUM_THREADS", "0")) or os.cpu_count(),
-        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(started)),
-        "seconds": round(time.time() - started, 3),
-    }
-
-
-def _device() -> str:
-    torch = sys.modules.get("torch")
-    return "cuda" if torch is not None and torch.cuda.is_available() else "cpu"
-
-
-@functools.cache
-def _versions() -> dict[str, str]:
-    from importlib import metadata
-
-    found = {}
-    for name in ("fewskin", "torch", "pytorch-lightning", "torchmetrics", "timm", "numpy", "scikit-learn", "pillow"):
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = "absent"
     return found

@@ -3,11 +3,10 @@
 Tables are CSV in UTF-8, sorted, so that equal content is equal bytes. A blank cell means unknown.
 """
 
-from collections.abc import Sequence
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
-import json
 
 import numpy as np
 
@@ -36,7 +35,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Schema:
-    """Columns of a table: `required` must be there, `optional` are added blank, others pass through."""
+    """Columns of a table: `required` must exist, `optional` are added blank, others stay."""
 
     name: str
     required: tuple[str, ...]
@@ -52,7 +51,16 @@ MANIFEST = Schema(
     name="manifest",
     required=("image_id", "path", "label"),
     optional=(
-        *("pixel_sha", "patient_id", "lesion_id", "group_id", "source", "made_by", "parent_ids", "seed"),
+        *(
+            "pixel_sha",
+            "patient_id",
+            "lesion_id",
+            "group_id",
+            "source",
+            "made_by",
+            "parent_ids",
+            "seed",
+        ),
         *("dataset", "site", "view", "device", "age", "sex", "skin_tone", "severity"),
         *("label_confidence", "dx_basis", "mask_path", "licence"),
     ),
@@ -91,7 +99,11 @@ GAINS = Schema(
     integers=("shots", "n_groups", "n_draws", "n_base_seeds"),
     floats=("ratio", "value", "low", "high", "gain", "gain_low", "gain_high"),
 )
-FINDINGS = Schema(name="findings", required=("kind", "image_id", "path", "detail"), sort=("kind", "image_id", "path"))
+FINDINGS = Schema(
+    name="findings",
+    required=("kind", "image_id", "path", "detail"),
+    sort=("kind", "image_id", "path"),
+)
 
 
 def prob_columns(frame: "pd.DataFrame") -> list[str]:
@@ -104,11 +116,13 @@ def _where(schema: Schema, path: Path | None, row: int) -> str:
     return f"{path or schema.name} row {row + 2}"
 
 
-def _to_number(frame: "pd.DataFrame", column: str, schema: Schema, path: Path | None) -> "pd.Series":
+def _to_number(
+    frame: "pd.DataFrame", column: str, schema: Schema, path: Path | None
+) -> "pd.Series":
     import pandas as pd
 
     numbers = pd.to_numeric(frame[column].replace("", np.nan), errors="coerce")
-    blank = frame[column].astype(str).isin(["", "nan", "<NA>", "None"])
+    blank = frame[column].isna() | frame[column].astype(str).isin(["", "nan", "<NA>", "None"])
     bad = np.flatnonzero(numbers.isna() & ~blank)
     if column in schema.integers:
         bad = np.flatnonzero(numbers.isna() | (numbers != numbers.round()))
@@ -122,18 +136,25 @@ def _to_number(frame: "pd.DataFrame", column: str, schema: Schema, path: Path | 
 def _check_probabilities(frame: "pd.DataFrame", schema: Schema, path: Path | None) -> None:
     probs = frame[prob_columns(frame)].to_numpy(float)
     # A class that a cell does not know is blank in a table that holds several tasks.
-    off = np.flatnonzero(~(np.abs(np.nansum(probs, axis=1) - 1.0) <= 1e-4) | (np.nan_to_num(probs) < 0).any(axis=1))
+    off = np.flatnonzero(
+        ~(np.abs(np.nansum(probs, axis=1) - 1.0) <= 1e-4) | (np.nan_to_num(probs) < 0).any(axis=1)
+    )
     if len(off):
         total = np.nansum(probs[off[0]])
-        raise TableError(f"{_where(schema, path, off[0])}: probabilities sum to {total:.6g}, expected 1 within 1e-4.")
+        raise TableError(
+            f"{_where(schema, path, off[0])}: probabilities sum to {total:.6g}, expected 1 "
+            "within 1e-4."
+        )
 
 
 def _check_unique(frame: "pd.DataFrame", schema: Schema, path: Path | None) -> None:
     keys = list(schema.unique)
-    twice = np.flatnonzero(frame.duplicated(keys)) if keys else []
-    if len(twice):
+    twice = np.flatnonzero(frame.duplicated(keys or None))
+    if keys and len(twice):
         what = ", ".join(f"{key}={frame[key].iloc[twice[0]]!r}" for key in keys)
-        raise TableError(f"{_where(schema, path, twice[0])}: {what} appears twice, expected it once.")
+        raise TableError(
+            f"{_where(schema, path, twice[0])}: {what} appears twice, expected it once."
+        )
 
 
 def validate(frame: "pd.DataFrame", schema: Schema, path: Path | None = None) -> "pd.DataFrame":
@@ -160,10 +181,15 @@ def validate(frame: "pd.DataFrame", schema: Schema, path: Path | None = None) ->
     for column in (*schema.integers, *schema.floats):
         frame[column] = _to_number(frame, column, schema, path)
     for column, allowed in schema.choices.items():
-        bad = np.flatnonzero(~frame[column].isin([*allowed, ""] if column in schema.optional else allowed))
+        bad = np.flatnonzero(
+            ~frame[column].isin([*allowed, ""] if column in schema.optional else allowed)
+        )
         if len(bad):
             got = frame[column].iloc[bad[0]]
-            raise TableError(f"{_where(schema, path, bad[0])}: {column} is {got!r}, expected {' or '.join(allowed)}.")
+            raise TableError(
+                f"{_where(schema, path, bad[0])}: {column} is {got!r}, expected "
+                f"{' or '.join(allowed)}."
+            )
     _check_unique(frame, schema, path)
     if schema.name == "predictions":
         for column in prob_columns(frame):
@@ -233,7 +259,9 @@ def read_manifest(path: Path) -> Manifest:
     folder = table.parent
     where = Path(root) if Path(root).is_absolute() else folder / root
     if not where.is_dir():
-        raise TableError(f"{table}: its image folder {where} does not exist; ingest the data again.")
+        raise TableError(
+            f"{table}: its image folder {where} does not exist; ingest the data again."
+        )
     for i, relative in enumerate(rows["path"]):
         try:
             inside(where, relative)
@@ -252,5 +280,3 @@ def write_manifest(rows: "pd.DataFrame", out: Path, root: Path | str = ".") -> N
     write_table(rows, out / "manifest.csv", MANIFEST)
     text = "." if str(root) == "." else str(Path(root).resolve())
     atomic_write(out / "manifest.json", json.dumps({"root": text}) + "\n")
-
-

@@ -10,7 +10,8 @@ import traceback
 from pathlib import Path
 
 from fewskin.errors import ConfigError, FewskinError
-from fewskin.provenance import Request, execute
+from fewskin.execution import execute
+from fewskin.provenance import Request
 
 __all__ = ["main"]
 
@@ -62,7 +63,7 @@ def _answer(line: str) -> dict[str, str]:
         return {"path": str(execute(Request.from_json(json.loads(line))))}
     except FewskinError as error:
         return {"error": str(error), "kind": type(error).__name__}
-    except Exception as error:  # noqa: BLE001 - the parent must hear of a defect; the log keeps the traceback
+    except Exception as error:
         log.error("%s", traceback.format_exc())
         return {"error": str(error), "kind": type(error).__name__}
 

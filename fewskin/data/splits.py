@@ -50,17 +50,23 @@ def _check_design(design: Design, labels: Sequence[str]) -> tuple[str, ...]:
         if label not in labels:
             raise DataError(unknown("class", label, labels))
     if not design.rare:
-        raise DataError(f"no rare class given; name them, e.g. data.rare=[{labels[0]}]. Classes: {', '.join(labels)}.")
+        raise DataError(
+            f"no rare class given; name them, e.g. data.rare=[{labels[0]}]. Classes: "
+            f"{', '.join(labels)}."
+        )
     for task in design.tasks:
         if task not in ("novel", "generalised"):
             raise ConfigError(unknown("task", task, ("novel", "generalised")))
     if "novel" in design.tasks and len(design.rare) < 2:
         raise DataError(
-            f"task=novel compares rare classes with each other, but only {design.rare[0]!r} is rare; "
+            f"task=novel compares rare classes with each other, but only {design.rare[0]!r} "
+            "is rare; "
             "name two or more, or use tasks=[generalised]."
         )
     if design.draws < 1 or not design.shots or min(design.shots) < 1:
-        raise ConfigError(f"shots={list(design.shots)} draws={design.draws}: both must be 1 or more.")
+        raise ConfigError(
+            f"shots={list(design.shots)} draws={design.draws}: both must be 1 or more."
+        )
     if not 0.0 < design.test_share < 1.0:
         raise ConfigError(f"test_share={design.test_share}: expected a share between 0 and 1.")
     common = design.common
@@ -102,18 +108,24 @@ def _too_few(label: str, have: int, design: Design, held_out: bool) -> DataError
     need = max(design.shots)
     if held_out:
         return DataError(
-            f"class {label!r} has {have} patients outside test_where; {need} shots need a pool of at least {need}. "
+            f"class {label!r} has {have} patients outside test_where; {need} shots need a "
+            f"pool of at least {need}. "
             f"Lower shots= or change test_where."
         )
     return DataError(
-        f"class {label!r} has {have} patients: half of them form the support pool ({have // 2}), the rest is test. "
+        f"class {label!r} has {have} patients: half of them form the support pool "
+        f"({have // 2}), the rest is test. "
         f"{need} shots need at least {2 * need} patients; lower shots= or add patients."
     )
 
 
-def _rare_roles(label: str, groups: list[str], design: Design, test_only: set[str] | None, seed: int) -> dict[str, str]:
+def _rare_roles(
+    label: str, groups: list[str], design: Design, test_only: set[str] | None, seed: int
+) -> dict[str, str]:
     shuffled = [groups[i] for i in rng_for(seed, "pool", label).permutation(len(groups))]
-    free = shuffled if test_only is None else [group for group in shuffled if group not in test_only]
+    free = (
+        shuffled if test_only is None else [group for group in shuffled if group not in test_only]
+    )
     pool = free[: min(design.pool, len(groups) // 2 if test_only is None else len(free))]
     if len(pool) < max(design.shots):
         have = len(groups) if test_only is None else len(free)
@@ -121,20 +133,25 @@ def _rare_roles(label: str, groups: list[str], design: Design, test_only: set[st
     rest = [group for group in shuffled if group not in set(pool)]
     test = rest if test_only is None else [group for group in rest if group in test_only]
     if not test:
-        raise DataError(f"class {label!r}: no patient is left for test; check test_where or pool={design.pool}.")
+        raise DataError(
+            f"class {label!r}: no patient is left for test; check test_where or pool={design.pool}."
+        )
     if len(test) < 10:
         log.warning("class %r has %d test patients: under 10, so no interval", label, len(test))
     return dict.fromkeys(pool, "pool") | dict.fromkeys(test, "test")
 
 
-def _common_roles(label: str, groups: list[str], design: Design, test_only: set[str] | None, seed: int) -> dict[str, str]:
+def _common_roles(
+    label: str, groups: list[str], design: Design, test_only: set[str] | None, seed: int
+) -> dict[str, str]:
     shuffled = [groups[i] for i in rng_for(seed, "common", label).permutation(len(groups))]
     held = shuffled if test_only is None else [group for group in shuffled if group in test_only]
     n_test = max(1, round(design.test_share * len(shuffled))) if test_only is None else len(held)
     if len(groups) - n_test < 1 or not held:
         raise DataError(
             f"common class {label!r} has {len(groups)} patients, {n_test} of them for test; "
-            "at least one must be left on each side. Merge or drop the class with data.common=[...]."
+            "at least one must be left on each side. Merge or drop the class with "
+            "data.common=[...]."
         )
     test = set(held[:n_test])
     return {group: "test" if group in test else "base" for group in shuffled}
@@ -158,7 +175,10 @@ def make_splits(rows: "pd.DataFrame", design: Design, *, seed: int) -> "pd.DataF
     import pandas as pd
 
     if (rows["group_id"] == "").any():
-        raise DataError("manifest.csv has rows without group_id; run `fewskin check` first and split its result.")
+        raise DataError(
+            "manifest.csv has rows without group_id; run `fewskin check` first and split its "
+            "result."
+        )
     common = _check_design(design, sorted(set(rows["label"])))
     rows = rows[rows["label"].isin([*design.rare, *common])]
     label_of = _group_labels(rows, [*design.rare, *common])
@@ -167,18 +187,30 @@ def make_splits(rows: "pd.DataFrame", design: Design, *, seed: int) -> "pd.DataF
     for label in (*design.rare, *common):
         groups = sorted(group for group, own in label_of.items() if own == label)
         if not groups:
-            raise DataError(f"class {label!r} has no patient of its own; every one also has a rarer class.")
+            raise DataError(
+                f"class {label!r} has no patient of its own; every one also has a rarer class."
+            )
         roles = _rare_roles if label in design.rare else _common_roles
         role_of |= roles(label, groups, design, candidates, seed)
-    table = [row for task in design.tasks for row in _fixed(rows, role_of, label_of, design.rare, task)]
+    table = [
+        row for task in design.tasks for row in _fixed(rows, role_of, label_of, design.rare, task)
+    ]
     support = _supports(rows, role_of, label_of, design, seed)
     table += [{"task": task, **row} for task in design.tasks for row in support]
     return pd.DataFrame(table).assign(fold=0)
 
 
-def _fixed(rows: "pd.DataFrame", role_of: Mapping[str, str], label_of: Mapping[str, str], rare: Sequence[str], task: str) -> list[Row]:
+def _fixed(
+    rows: "pd.DataFrame",
+    role_of: Mapping[str, str],
+    label_of: Mapping[str, str],
+    rare: Sequence[str],
+    task: str,
+) -> list[Row]:
     made: list[Row] = []
-    for image_id, group, label in zip(rows["image_id"], rows["group_id"], rows["label"], strict=True):
+    for image_id, group, label in zip(
+        rows["image_id"], rows["group_id"], rows["label"], strict=True
+    ):
         role = role_of.get(group)
         # A pool patient's photographs of another class would be training rows nobody asked for.
         other_class = role in ("pool", "base") and label != label_of[group]
@@ -189,21 +221,31 @@ def _fixed(rows: "pd.DataFrame", role_of: Mapping[str, str], label_of: Mapping[s
 
 
 def _supports(
-    rows: "pd.DataFrame", role_of: Mapping[str, str], label_of: Mapping[str, str], design: Design, seed: int
+    rows: "pd.DataFrame",
+    role_of: Mapping[str, str],
+    label_of: Mapping[str, str],
+    design: Design,
+    seed: int,
 ) -> list[Row]:
     photos: dict[str, list[str]] = {}
-    for image_id, group, label in zip(rows["image_id"], rows["group_id"], rows["label"], strict=True):
+    for image_id, group, label in zip(
+        rows["image_id"], rows["group_id"], rows["label"], strict=True
+    ):
         if label == label_of[group] and role_of.get(group) == "pool":
             photos.setdefault(group, []).append(image_id)
     made: list[Row] = []
     for draw in range(design.draws):
         for label in design.rare:
             groups = sorted(group for group in photos if label_of[group] == label)
-            order = [groups[i] for i in rng_for(seed, "support", draw, label).permutation(len(groups))]
+            order = [
+                groups[i] for i in rng_for(seed, "support", draw, label).permutation(len(groups))
+            ]
             for shots in design.shots:
                 for group in order[:shots]:
                     for image_id in _photos(sorted(photos[group]), design, seed, draw, group):
-                        made.append({"shots": shots, "draw": draw, "image_id": image_id, "role": "support"})
+                        made.append(
+                            {"shots": shots, "draw": draw, "image_id": image_id, "role": "support"}
+                        )
     return made
 
 
@@ -213,7 +255,9 @@ def _photos(ids: list[str], design: Design, seed: int, draw: int, group: str) ->
     return [ids[int(rng_for(seed, "photograph", draw, group).integers(len(ids)))]]
 
 
-def select(splits: "pd.DataFrame", *, task: str, shots: int, draw: int, fold: int = 0) -> dict[str, list[str]]:
+def select(
+    splits: "pd.DataFrame", *, task: str, shots: int, draw: int, fold: int = 0
+) -> dict[str, list[str]]:
     """Return role -> image_ids of one cell: its own support, and the fixed base, pool and test.
 
     Raises:
@@ -223,8 +267,14 @@ def select(splits: "pd.DataFrame", *, task: str, shots: int, draw: int, fold: in
     mine = here[(here["role"] == "support") & (here["shots"] == shots) & (here["draw"] == draw)]
     fixed = here[here["role"] != "support"]
     if here.empty or (shots > 0 and mine.empty):
-        raise DataError(f"splits.csv has no task={task} fold={fold} shots={shots} draw={draw}; split again with them.")
-    chosen = {role: fixed.loc[fixed["role"] == role, "image_id"].tolist() for role in ("base", "pool", "test")}
+        raise DataError(
+            f"splits.csv has no task={task} fold={fold} shots={shots} draw={draw}; split "
+            "again with them."
+        )
+    chosen = {
+        role: fixed.loc[fixed["role"] == role, "image_id"].tolist()
+        for role in ("base", "pool", "test")
+    }
     return {**chosen, "support": mine["image_id"].tolist()}
 
 
@@ -239,7 +289,7 @@ def guard(
 ) -> None:
     """Refuse test images, or images made from them, wherever something is fitted or generated.
 
-    A row counts as test when its id, its group or its exact pixels belong to a test row of the task.
+    A row counts as test when its id, group or exact pixels are those of a test row of the task.
 
     Args:
         splits: a splits table.
@@ -255,25 +305,44 @@ def guard(
     here = splits[(splits["task"] == task) & (splits["fold"] == fold) & (splits["role"] == "test")]
     table = rows.set_index("image_id")
     test = table.loc[table.index.isin(set(here["image_id"]))]
-    protected = {"group_id": set(test["group_id"]) - {""}, "pixel_sha": set(test["pixel_sha"]) - {""}}
+    protected = {
+        "group_id": set(test["group_id"]) - {""},
+        "pixel_sha": set(test["pixel_sha"]) - {""},
+    }
     for image_id in used:
         _refuse(str(image_id), table, set(test.index), protected, f"task={task}")
     for made in generated:
         for image_id, parents in zip(made["image_id"], made["parent_ids"], strict=True):
             for parent in filter(None, str(parents).split(";")):
-                _refuse(parent, table, set(test.index), protected, f"task={task}, as parent of {image_id!r}")
+                _refuse(
+                    parent,
+                    table,
+                    set(test.index),
+                    protected,
+                    f"task={task}, as parent of {image_id!r}",
+                )
 
 
 def _refuse(
-    image_id: str, table: "pd.DataFrame", test_ids: set[str], protected: Mapping[str, set[str]], where: str
+    image_id: str,
+    table: "pd.DataFrame",
+    test_ids: set[str],
+    protected: Mapping[str, set[str]],
+    where: str,
 ) -> None:
     if image_id in test_ids:
-        raise LeakageError(f"image {image_id!r} is a test image ({where}) and may not be trained on; split again.")
+        raise LeakageError(
+            f"image {image_id!r} is a test image ({where}) and may not be trained on; split again."
+        )
     if image_id not in table.index:
-        raise LeakageError(f"image {image_id!r} ({where}) is not in the manifest, so its patient cannot be checked.")
+        raise LeakageError(
+            f"image {image_id!r} ({where}) is not in the manifest, so its patient cannot be "
+            "checked."
+        )
     for column, values in protected.items():
         if table.at[image_id, column] in values:
             raise LeakageError(
-                f"image {image_id!r} ({where}) shares {column}={table.at[image_id, column]!r} with a test image; "
+                f"image {image_id!r} ({where}) shares {column}={table.at[image_id, column]!r} "
+                "with a test image; "
                 "run `fewskin check` and `fewskin split` again."
             )

@@ -1,0 +1,228 @@
+"""The requests of an experiment: one graph from the images to the report."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from fewskin.executors import Listener, run_requests
+from fewskin.experiment import Experiment
+from fewskin.provenance import Request, load_stage
+from fewskin.seeding import seed_for
+
+__all__ = ["Plan", "plan_experiment", "run"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Requests in a sensible order of running, and the last one, the report."""
+
+    requests: tuple[Request, ...]
+    report: Request
+    keep_models: bool
+
+
+def _split_values(made: Experiment, name: str) -> Any:  # Any: whatever that keyword holds
+    return made.split.get(name, load_stage("split").signature.parameters[name].default)
+
+
+class _Planner:
+    """Builds the requests of one experiment; each method returns one kind."""
+
+    def __init__(self, made: Experiment) -> None:
+        self.made = made
+        self.tasks = tuple(_split_values(made, "tasks"))
+        self.shots = tuple(sorted(_split_values(made, "shots")))
+        self.draws = range(int(_split_values(made, "draws")))
+        self.ingest = load_stage("ingest").request(made.path, source=dict(made.source))
+        self.manifest = load_stage("check").request(self.ingest, **made.check)
+        split = {"seed": seed_for(made.seed, "split"), **made.split}
+        self.splits = load_stage("split").request(self.manifest, **split)
+        self.fits: dict[str, Request] = {
+            label: self._fit(learner=spec) for label, spec in made.learners.items()
+        }
+        self.generator_fits = {
+            name: self._fit(generator=arm.generator)
+            for name, arm in made.arms.items()
+            if arm.generator is not None
+        }
+
+    def _fit(self, **plugin: Any) -> Request:
+        seed = seed_for(self.made.seed, "base", 0)
+        size = self.made.image_size
+        return load_stage("fit").request(
+            self.manifest, self.splits, **plugin, image_size=size, seed=seed
+        )
+
+    def generated(self, arm: str, ratio: float, shots: int, draw: int, role: str) -> Request:
+        """Return one arm's images for a support set, or for the base rows (shots 0, draw -1)."""
+        task = "generalised" if "generalised" in self.tasks else self.tasks[0]
+        seed = seed_for(self.made.seed, "gen", shots, draw)
+        adapted = load_stage("adapt").request(
+            self.manifest,
+            self.splits,
+            self.generator_fits[arm],
+            generator=self.made.arms[arm].generator,
+            task=task,
+            shots=shots,
+            draw=draw,
+            role=role,
+            image_size=self.made.image_size,
+            seed=seed,
+        )
+        return load_stage("generate").request(adapted, ratio=ratio, seed=seed)
+
+    def images(
+        self, arm: str, ratio: float, task: str, shots: int, draw: int
+    ) -> tuple[Request, ...]:
+        """Return every generated manifest a cell trains on."""
+        if self.made.arms[arm].generator is None:
+            return ()
+        made = [self.generated(arm, ratio, shots, draw, "support")]
+        if task == "generalised":
+            made.append(self.generated(arm, ratio, 0, -1, "base"))
+        return tuple(made)
+
+    def cell(self, label: str, arm: str, ratio: float, task: str, shots: int, draw: int) -> Request:
+        """Return the predictions of one trained cell."""
+        made = self.made
+        trained = load_stage("train").request(
+            self.manifest,
+            self.splits,
+            self.fits[label],
+            self.images(arm, ratio, task, shots, draw),
+            learner=made.learners[label],
+            label=label,
+            task=task,
+            shots=shots,
+            draw=draw,
+            arm=arm,
+            ratio=ratio,
+            image_size=made.image_size,
+            seed=seed_for(made.seed, "train", shots, draw),
+        )
+        return load_stage("predict").request(
+            trained, self.manifest, self.splits, image_size=made.image_size
+        )
+
+    def cells(self) -> Iterator[Request]:
+        """Yield every cell, draw by draw, so that a partial run is balanced."""
+        for draw in self.draws:
+            for shots in self.shots:
+                for task in self.tasks:
+                    for arm, settings in self.made.arms.items():
+                        for ratio in settings.ratios():
+                            for label in self.made.learners:
+                                yield self.cell(label, arm, ratio, task, shots, draw)
+
+    def audits(self) -> Iterator[Request]:
+        """Yield one audit an arm and ratio: all draws of the largest K."""
+        for arm, settings in self.made.arms.items():
+            for ratio in settings.ratios() if settings.generator is not None else ():
+                made = tuple(
+                    self.generated(arm, ratio, self.shots[-1], draw, "support")
+                    for draw in self.draws
+                )
+                yield load_stage("audit").request(
+                    self.manifest,
+                    self.splits,
+                    made,
+                    arm=arm,
+                    task=self.tasks[0],
+                    image_size=self.made.image_size,
+                    seed=self.made.seed,
+                )
+
+    def report(self, cells: Sequence[Request], audits: Sequence[Request]) -> Request:
+        """Return the report on all cells."""
+        made = self.made
+        primary = dict(made.primary) if made.primary else None
+        evaluated = load_stage("evaluate").request(
+            tuple(cells),
+            self.manifest,
+            baselines=[name for name in ("real_only", "real_copies") if name in made.arms],
+            learner_baseline=made.learner_baseline,
+            primary=primary,
+            select_on=made.select_on,
+            seed=made.seed,
+        )
+        samples = tuple(
+            self.generated(arm, settings.ratios()[0], self.shots[-1], 0, "support")
+            for arm, settings in made.arms.items()
+            if settings.generator is not None
+        )
+        return load_stage("report").request(
+            evaluated,
+            self.manifest,
+            self.ingest,
+            self.splits,
+            samples,
+            tuple(audits),
+            title=made.title or made.name,
+            experiment=_described(made),
+            command=made.command or f"fewskin run experiment={made.name}",
+            notes=made.notes,
+        )
+
+
+def _described(made: Experiment) -> dict[str, Any]:
+    arms = {
+        name: {"generator": arm.generator, "ratio": list(arm.ratios())}
+        for name, arm in made.arms.items()
+    }
+    return {
+        "name": made.name,
+        "source": dict(made.source),
+        "split": dict(made.split),
+        "learners": {label: dict(spec) for label, spec in made.learners.items()},
+        "arms": arms,
+        "image_size": made.image_size,
+        "primary": made.primary,
+        "select_on": made.select_on,
+        "seed": made.seed,
+    }
+
+
+def _in_order(target: Request, seen: dict[str, Request]) -> None:
+    for parent in target.parents():
+        if parent.key not in seen:
+            _in_order(parent, seen)
+    seen.setdefault(target.key, target)
+
+
+def plan_experiment(made: Experiment, *, out: Path | None = None) -> Plan:
+    """Return every request of an experiment; keys are known before anything has run."""
+    planner = _Planner(made)
+    cells = tuple(planner.cells())
+    report = planner.report(cells, tuple(planner.audits()))
+    report = replace(report, out=out) if out else report
+    ordered: dict[str, Request] = {}
+    # Base fits first: everything waits for them, and they are the longest.
+    for target in (*planner.fits.values(), *cells, report):
+        _in_order(target, ordered)
+    return Plan(tuple(ordered.values()), report, made.keep_models)
+
+
+def run(
+    made: Experiment,
+    *,
+    workers: int | None = None,
+    threads: int = 1,
+    listener: Listener | None = None,
+    out: Path | None = None,
+) -> Path:
+    """Run what is not finished yet and return the report's folder.
+
+    Args:
+        made: the experiment, e.g. from `experiment_from`.
+        workers: processes; by default as many as cores / threads and memory allow.
+        threads: of each process. Results are bit-equal for the same number of threads.
+        listener: called with every event, for progress displays.
+        out: folder of the report; `runs/report/<key>` by default.
+    """
+    plan = plan_experiment(made, out=out)
+    keep = {"train"} if plan.keep_models else set()
+    run_requests(
+        plan.report, plan.requests, keep=keep, workers=workers, threads=threads, listener=listener
+    )
+    return plan.report.path
