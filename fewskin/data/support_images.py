@@ -16,9 +16,17 @@ from fewskin.functional.augment import fork_seeds, uniforms
 from fewskin.paths import atomic_write
 from fewskin.protocols import ImageTable, Knob
 from fewskin.provenance import unknown
+from fewskin.tables import Schema
 
-__all__ = ["SupportImages", "knob_values", "to_float", "to_uint8", "transpose"]
+__all__ = ["SUPPORT", "SupportImages", "knob_values", "to_float", "to_uint8", "transpose"]
 
+# The table beside a saved sampler: the rows it was adapted to.
+SUPPORT = Schema(
+    name="support",
+    required=("image_id", "label", "group_id"),
+    unique=("image_id",),
+    sort=("image_id",),
+)
 # Streams of a sample's seed; the augmentation itself uses the seed as it is.
 _PARENT, _SECOND_PARENT = 1, 2
 
@@ -107,10 +115,8 @@ def knob_values(knobs: Mapping[str, Knob], given: Mapping[str, float] | None) ->
             raise ConfigError(unknown("knob", name, sorted(knobs)))
         low, high = knobs[name].low, knobs[name].high
         if not low <= value <= high:
-            unit = knobs[name].unit
-            raise ConfigError(
-                f"knob {name}={value}: expected {low} to {high}" + f" ({unit})." * bool(unit)
-            )
+            unit = f" ({knobs[name].unit})" if knobs[name].unit else ""
+            raise ConfigError(f"knob {name}={value}: expected {low:g} to {high:g}{unit}.")
     return {name: float((given or {}).get(name, knob.default)) for name, knob in knobs.items()}
 
 
