@@ -1,7 +1,9 @@
 """What the command line shows: help from signatures, dry runs, tables and progress."""
 
 import inspect
+import json
 import re
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -113,7 +115,7 @@ def _estimate(plan: Plan, todo: set[str], n: int, cost: str) -> str:
 
 
 class Progress:
-    """A listener that shows what is done, what runs and the time left."""
+    """A listener that shows what is done, what runs, its steps, and the time left."""
 
     def __init__(self, n_workers: int) -> None:
         from rich.console import Console
@@ -124,26 +126,28 @@ class Progress:
         self.console = Console(stderr=True)
         # Without a terminal a line now and then says the same.
         self.live = self.console.is_terminal
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[left]}"),
-        )
-        self.bars = Bars(*columns, console=self.console, transient=False, disable=not self.live)
-        self.task = self.bars.add_task("experiment", total=0, left="")
+        left = TextColumn("{task.fields[left]}")
+        columns = (BarColumn(), MofNCompleteColumn(), left, TextColumn("{task.description}"))
+        self.bars = Bars(*columns, console=self.console, disable=not self.live)
+        self.task = self.bars.add_task("", total=0, left="")
         self.waiting: Counter[str] = Counter()
         self.running: dict[str, tuple[Request, float]] = {}
         self.seconds: dict[str, list[float]] = {}
         self.known = known_seconds()
         self.done = self.total = 0
-        self.printed = 0.0
+        self.said = ""
+        self.stopped = threading.Event()
+        self.ticker = threading.Thread(target=self._tick, daemon=True)
 
     def __enter__(self) -> "Progress":
         self.bars.start()
+        self.ticker.start()
         return self
 
     def __exit__(self, *error: object) -> None:
+        self.stopped.set()
+        self.ticker.join()
+        self._show()
         self.bars.stop()
 
     def __call__(self, event: Event) -> None:
@@ -159,36 +163,51 @@ class Progress:
             self.waiting[kind] -= 1
             self.running.pop(event.request.key, None)
             self.seconds.setdefault(kind, []).append(event.seconds)
-        if event.kind != "planned":
+
+    def _tick(self) -> None:
+        while not self.stopped.wait(1.0 if self.live else 15.0):
             self._show()
 
-    def _left(self) -> str:
-        mean = {kind: sum(values) / len(values) for kind, values in self.seconds.items()}
-        mean = {**self.known, **mean}
-        kinds = [kind for kind, count in self.waiting.items() if count]
-        seconds = sum(mean.get(kind, 0.0) * self.waiting[kind] for kind in kinds) / max(
-            self.n_workers, 1
-        )
-        exact = all(kind in mean for kind in kinds)
-        return f"{'about' if exact else 'over'} {clock(seconds)} left" if kinds else ""
+    def _left(self, steps: Mapping[str, tuple[int, int, float]]) -> str:
+        means = {kind: sum(values) / len(values) for kind, values in self.seconds.items()}
+        means = {**self.known, **means}
+        waiting = Counter(self.waiting)
+        seconds = 0.0
+        for key, (step, total, elapsed) in steps.items():
+            # A fit that reports its steps tells its own pace.
+            waiting[kind_of(self.running[key][0])] -= 1
+            seconds += elapsed * (total - step) / step
+        kinds = [kind for kind, count in waiting.items() if count > 0]
+        seconds += sum(means.get(kind, 0.0) * waiting[kind] for kind in kinds)
+        known = all(kind in means for kind in kinds)
+        left = clock(seconds / max(self.n_workers, 1))
+        return f"{'about' if known else 'over'} {left} left" if self.done < self.total else "done"
 
-    def _now(self) -> str:
-        kinds = Counter(kind_of(request) for request, _ in self.running.values())
-        return ", ".join(f"{count}x {kind}" if count > 1 else kind for kind, count in kinds.items())
+    def _steps(self) -> dict[str, tuple[int, int, float]]:
+        found = {}
+        for key, (request, started) in list(self.running.items()):
+            for file in request.path.parent.glob(f"{request.path.name}.tmp-*/**/progress.json"):
+                try:
+                    said = json.loads(file.read_text())
+                    step, total = int(said["step"]), int(said["steps"])
+                except (OSError, ValueError, KeyError):
+                    continue
+                if 0 < step <= total:
+                    found[key] = (step, total, time.time() - started)
+        return found
 
     def _show(self) -> None:
-        self.bars.update(
-            self.task,
-            completed=self.done,
-            total=self.total,
-            left=self._left(),
-            description=self._now(),
+        steps = self._steps()
+        parts = Counter(
+            kind_of(request) + (" step {}/{}".format(*steps[key][:2]) if key in steps else "")
+            for key, (request, _) in list(self.running.items())
         )
-        finished = self.done == self.total
-        if not self.live and (time.time() - self.printed > 10 or finished):
-            self.printed = time.time()
-            self.console.print(
-                f"[{self.done}/{self.total}] {self._left()}  {self._now()}",
-                markup=False,
-                highlight=False,
-            )
+        now = ", ".join(f"{count}x {what}" if count > 1 else what for what, count in parts.items())
+        left = self._left({key: value for key, value in steps.items() if key in self.running})
+        self.bars.update(
+            self.task, completed=self.done, total=self.total, left=left, description=now
+        )
+        line = f"[{self.done}/{self.total}] {left}  {now}"
+        if not self.live and line != self.said:
+            self.said = line
+            self.console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -13,6 +13,7 @@ __all__ = ["content_hash", "plugin_file", "sha", "source_hash"]
 # Modules without arithmetic: a better error message must not make a base fit run again.
 _NEUTRAL = {
     "errors",
+    "execution",
     "fingerprints",
     "paths",
     "plugins",
