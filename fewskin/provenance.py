@@ -106,11 +106,11 @@ class Request:
             )
             made = load_stage(name)
             paths = {key: _as_paths(value) for key, value in inputs.items()}
+            made.check_keys([*params.keys(), *paths])
         except (KeyError, TypeError, AttributeError) as error:
             raise ConfigError(
                 f"not a request: {error}; expected stage, params, inputs and out."
             ) from None
-        made.check_keys([*params, *paths])
         return cls(name, params, paths, Path(out) if out else DEFAULT_OUT)
 
 
