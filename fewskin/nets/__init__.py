@@ -1,0 +1,1 @@
+"""Networks: backbones by name, with the weights they start from."""

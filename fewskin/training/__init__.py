@@ -1,0 +1,1 @@
+"""Training: the engine, what it trains, and the predictor that comes out."""
