@@ -181,7 +181,7 @@ def _notes(
     notes: list[Mapping[str, str]] = []
     for row, (name, hit) in enumerate(zip(frame["image"], found, strict=True), start=2):
         if hit is None:
-            detail = f"row {row}: no such image below {files.root}, or several of that name"
+            detail = f"row {row}: no such image, or several of that name"
             notes.append(finding("missing", detail, path=name))
     unlabelled = kept[kept["label"] == ""]
     for image_id, path in zip(unlabelled["image_id"], unlabelled["path"], strict=True):
