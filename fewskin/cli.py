@@ -4,6 +4,7 @@ import logging
 import os
 import shlex
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -14,7 +15,7 @@ from fewskin.catalogue import examples, listed, run_rows, verbs
 from fewskin.errors import ConfigError, FewskinError
 from fewskin.paths import configs_dir
 
-__all__ = ["compose_config", "main"]
+__all__ = ["compose_config", "experiment_settings", "main", "stage_keys"]
 
 _EDGE = ("data", "out", "dry_run", "executor")  # keys that never reach a stage as they are
 
@@ -136,7 +137,8 @@ def compose_config(verb: str, given: Sequence[str], known: Sequence[str]) -> dic
     return {str(key): value for key, value in plain.items()} if isinstance(plain, dict) else {}
 
 
-def _stage_keys(verb: str) -> list[str]:
+def stage_keys(verb: str) -> list[str]:
+    """Return the top-level keys of a stage's command."""
     from fewskin.provenance import load_stage
 
     made = load_stage(verb)
@@ -152,7 +154,7 @@ def _stage(verb: str, given: Sequence[str]) -> int:
     from fewskin.provenance import Request, load_stage
 
     made = load_stage(verb)
-    config = compose_config(verb, given, _stage_keys(verb))
+    config = compose_config(verb, given, stage_keys(verb))
     path = (config.get("data") or {}).get("path")
     values: dict[str, Any] = {key: value for key, value in config.items() if key not in _EDGE}
     if config.get("out"):
@@ -206,10 +208,8 @@ def _experiment_keys() -> list[str]:
     return [*_EDGE, "experiment", *own]
 
 
-def _experiment(
-    given: Sequence[str],
-) -> tuple[Any, dict[str, Any]]:  # Any: Experiment, imported late
-    from fewskin.experiment import experiment_from
+def experiment_settings(given: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return an experiment's settings, and the edge keys (out, dry_run, executor)."""
     from fewskin.provenance import unknown
 
     config = compose_config("run", given, _experiment_keys())
@@ -235,12 +235,13 @@ def _experiment(
         "split": _coerced("run", split),
         "command": command,
     }
-    return experiment_from(settings), edge
+    return settings, edge
 
 
 def _run(given: Sequence[str]) -> int:
     from fewskin.display import Progress, clock, print_plan
     from fewskin.executors import default_workers
+    from fewskin.experiment import experiment_from
     from fewskin.planning import plan_experiment, run
 
     if not any(word.startswith("experiment=") for word in given):
@@ -248,15 +249,14 @@ def _run(given: Sequence[str]) -> int:
             "run needs experiment=NAME, for example experiment=demo. See `fewskin list "
             "experiments`."
         )
-    made, edge = _experiment(given)
+    settings, edge = experiment_settings(given)
+    made = experiment_from(settings)
     executor: Mapping[str, Any] = edge["executor"] or {}
     threads = int(executor.get("threads") or 1)
     workers = executor.get("workers")
     if edge["dry_run"]:
         print_plan(plan_experiment(made), workers=workers, threads=threads, cost=made.cost)
         return 0
-    import time
-
     started = time.time()
     with Progress(workers or default_workers(threads)) as progress:
         out = Path(edge["out"]) if edge["out"] else None
