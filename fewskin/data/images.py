@@ -201,7 +201,10 @@ def open_pixels(manifest: Manifest, image_size: int) -> tuple[Pixels, str]:
     folder = runs_dir() / "pixels" / key[:12]
     if not (folder / "pixels.npy").is_file():
         _publish_pixels(manifest, shape, folder)
-    pixels = np.load(folder / "pixels.npy", mmap_mode="r")
+    try:
+        pixels: Pixels = np.load(folder / "pixels.npy", mmap_mode="r")
+    except (OSError, ValueError) as error:
+        raise StageError(f"{folder} is damaged ({error}); delete it.") from error
     if pixels.shape != shape or pixels.dtype != np.uint8:
         raise StageError(f"{folder} is damaged: {pixels.shape}, expected {shape}; delete it.")
     return pixels, key

@@ -24,14 +24,8 @@ __all__ = ["csv"]
 
 _KNOWN = {
     "image": (
-        "image",
-        "image_id",
-        "img_id",
-        "image_name",
-        "path",
-        "image_path",
-        "file",
-        "filename",
+        *("image", "path", "image_path", "file", "filename"),
+        *("image_id", "img_id", "image_name"),
     ),
     "label": ("label", "diagnosis", "diagnostic", "dx", "class"),
     "patient_id": ("patient_id", "patient"),
@@ -104,9 +98,7 @@ def _table_file(path: Path, table: str) -> Path:
     tables = sorted(path.glob("*.csv"))
     if len(tables) != 1:
         names = ", ".join(file.name for file in tables) or "none"
-        raise DataError(
-            f"{path}: expected one CSV table, found {names}; name it with source.table=."
-        )
+        raise DataError(f"{path}: expected one CSV table, found {names}; pass source.table=.")
     return tables[0]
 
 
@@ -127,9 +119,7 @@ def _mapping(
         if name not in have and (name or role in ("image", "label")):
             option = role.removesuffix("_id")
             what = unknown("column", name, have) if name else f"Its columns: {', '.join(have)}."
-            raise TableError(
-                f"{file}: no column for {option}; pass source.{option}=<column>. {what}"
-            )
+            raise TableError(f"{file}: no {option} column; pass source.{option}=<column>. {what}")
     return {name: role for role, name in wanted.items() if name}
 
 
