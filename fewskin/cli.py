@@ -90,12 +90,15 @@ def _overrides(verb: str, given: Sequence[str], known: Sequence[str]) -> list[st
     text = (configs_dir() / f"{verb}.yaml").read_text()
     for word in given:
         key, sign, value = word.partition("=")
-        if not sign:
+        # `~arms.mixup` takes an entry out of a config.
+        if not sign and not key.startswith("~"):
             raise ConfigError(f"{word!r} is not key=value; see `fewskin {verb} --help`.")
         top = key.lstrip("+~").partition(".")[0]
         if top not in known:
             raise ConfigError(unknown(f"{verb} key", top, known))
-        if key in groups and not value.startswith("{"):
+        if key.startswith("~"):
+            made.append(word)
+        elif key in groups and not value.startswith("{"):
             if value not in groups[key]:
                 hint = (
                     f" Your own: {key}.name=package.module:Class."
