@@ -67,11 +67,12 @@ def near_pairs(
         correlation: least correlation of a confirmed pair.
         at_most: proposals kept an image, the best ones; bounds the work on look-alike data.
     """
+    if len(images) < 2:
+        return Pairs(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
     templates, views = _hashes(images)
-    proposed = [
-        _propose(templates, views, start, at_most) for start in range(0, len(images), _BLOCK)
-    ]
-    first, second = _unordered(np.concatenate(proposed) if proposed else np.zeros((0, 3)))
+    starts = range(0, len(images), _BLOCK)
+    proposed = [_propose(templates, views, start, at_most) for start in starts]
+    first, second = _unordered(np.concatenate(proposed))
     score = np.zeros(len(first))
     for start in range(0, len(first), _BLOCK):
         part = slice(start, start + _BLOCK)
