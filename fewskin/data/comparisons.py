@@ -120,13 +120,11 @@ def _contrasts(keys: Sequence[ArmKey], plan: Plan) -> Iterator[tuple[ArmKey, str
         for baseline in plan.baselines[:known]:
             if other := pick_baseline(key, baseline, keys):
                 yield key, baseline, other
-        if (
-            plan.learner_baseline
-            and key.arm == plan.baselines[0]
-            and key.learner != plan.learner_baseline
-        ):
-            if other := pick_baseline(key._replace(learner=plan.learner_baseline), key.arm, keys):
-                yield key, f"learner:{plan.learner_baseline}", other
+        label = plan.learner_baseline
+        if not label or label == key.learner or key.arm != plan.baselines[0]:
+            continue
+        if other := pick_baseline(key._replace(learner=label), key.arm, keys):
+            yield key, f"learner:{label}", other
 
 
 def _confirm(made: Comparisons, rows: TestRows, plan: Plan) -> None:
@@ -156,7 +154,7 @@ def is_primary(key: ArmKey, which: MeasureKey, plan: Plan) -> bool:
 
 
 def gain_rows(made: Comparisons, **constants: object) -> Iterator[dict[str, object]]:
-    """Yield the rows of `gains.csv`; `constants` are the columns that are the same in all of them."""
+    """Yield the rows of `gains.csv`; `constants` are the columns equal in all of them."""
     gains = {(key, which, baseline): gain for (key, which, baseline), gain in made.gains.items()}
     for (key, which), value in made.values.items():
         size = made.measures[key][which].n_groups

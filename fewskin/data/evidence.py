@@ -94,7 +94,8 @@ def read_predictions(folders: Sequence[Path]) -> "pd.DataFrame":
     frame = frame[frame["role"] == "test"]
     if frame.empty:
         raise TableError(
-            f"{files[0]} and {len(files) - 1} more hold no row with role 'test'; only those are evaluated."
+            f"{files[0]} and {len(files) - 1} more hold no row with role 'test'; "
+            "only those are evaluated."
         )
     return frame.assign(
         group_id=frame["group_id"].where(frame["group_id"] != "", frame["image_id"])
@@ -119,8 +120,8 @@ def _task(frame: "pd.DataFrame") -> tuple[TestRows, list[Arm]]:
     keys = ["task", "learner", "arm", "ratio", "shots"]
     rows, arms = None, []
     for values, part in frame.groupby(keys, sort=True):
-        task, learner, arm, ratio, shots = values
-        key = ArmKey(str(task), str(learner), str(arm), float(ratio), int(shots))
+        task, learner, arm, ratio, shots = map(str, values)
+        key = ArmKey(task, learner, arm, float(ratio), int(shots))
         if rows is None:
             first = part[part["draw"] == part["draw"].min()]
             rows, reference = _test_rows(first, classes), key
@@ -136,10 +137,10 @@ def _test_rows(frame: "pd.DataFrame", classes: tuple[str, ...]) -> TestRows:
     if len(unknown):
         row = unknown.iloc[0]
         raise TableError(
-            f"{row['task']}: test image {row['image_id']} is {row['label']!r}, which no probability column "
-            f"names ({', '.join(classes)}); predict with the task's classes."
+            f"{row['task']}: test image {row['image_id']} is {row['label']!r}, which no "
+            f"probability column names ({', '.join(classes)}); predict with the task's classes."
         )
-    labels = frame["label"].map(position).to_numpy(np.int64)
+    labels = np.array([position[name] for name in frame["label"]], dtype=np.int64)
     groups = np.unique(frame["group_id"].to_numpy(str), return_inverse=True)[1].astype(np.int64)
     cells, inverse, sizes = np.unique(
         groups * len(classes) + labels, return_inverse=True, return_counts=True
@@ -165,7 +166,8 @@ def _arm(key: ArmKey, frame: "pd.DataFrame", rows: TestRows, reference: ArmKey) 
         if np.isnan(values).any():
             blank = columns[int(np.flatnonzero(np.isnan(values).any(axis=0))[0])]
             raise TableError(
-                f"{_name(key)}, draw {draw}: {blank} is blank; every arm of a task has the same classes."
+                f"{_name(key)}, draw {draw}: {blank} is blank; "
+                "every arm of a task has the same classes."
             )
         draws.append(int(str(draw)))
         probs.append(values)
@@ -184,8 +186,8 @@ def _check_rows(part: "pd.DataFrame", rows: TestRows, where: str, reference: str
         missing = [image_id for image_id in want if image_id not in have]
         if missing:
             raise TableError(
-                f"{who} has no prediction for test image {missing[0]} ({len(missing)} missing), which {other} has; "
-                "predict every arm on the same test rows."
+                f"{who} has no prediction for test image {missing[0]} ({len(missing)} missing), "
+                f"which {other} has; predict every arm on the same test rows."
             )
     labels = np.array([rows.classes[k] for k in rows.labels])
     off = np.flatnonzero(part["label"].to_numpy(str) != labels)
@@ -223,9 +225,8 @@ def wording(manifest: Path | None, image_ids: Sequence[str]) -> Wording:
     rows = rows.loc[list(image_ids)]
     sources = set(rows["source"].replace("", "real"))
     if "generated" in sources:
-        raise TableError(
-            f"test image {rows.index[rows['source'] == 'generated'][0]} is generated; test rows are real."
-        )
+        made = rows.index[rows["source"] == "generated"][0]
+        raise TableError(f"test image {made} is generated; test rows are real.")
     if len(sources) > 1:
         raise TableError(
             f"{manifest}: some test rows are simulated and some real; evaluate them apart."

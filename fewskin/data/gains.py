@@ -72,7 +72,8 @@ def estimate(
     if found.smallest < MIN_GROUPS:
         return replace(
             blank,
-            method=f"no interval: {found.smallest} groups in the smallest class, {MIN_GROUPS} needed",
+            method=f"no interval: {found.smallest} groups in the smallest class, "
+            f"{MIN_GROUPS} needed",
         )
     variance = two_way_variance(found.values, found.influence, strata)
     low, high = t_interval(value, variance, alpha)
@@ -112,7 +113,8 @@ def compare(
     shared = tuple(draw for draw in draws if draw in set(base_draws))
     if not shared:
         raise TableError(
-            f"the arms share no draw (one has {list(draws)}, the other {list(base_draws)}); run the same draws."
+            f"the arms share no draw (one has {list(draws)}, the other {list(base_draws)}); "
+            "run the same draws."
         )
     ours, theirs = (
         [list(draws).index(d) for d in shared],
@@ -173,10 +175,11 @@ def _widen(gain: Gain, strata: Index, alpha: float, name: str) -> Gain:
 
 
 def pick_baseline(key: ArmKey, baseline: str, keys: Sequence[ArmKey]) -> ArmKey | None:
-    """Return the baseline's key to compare `key` with: the same ratio, else the nearest; None if absent.
+    """Return the baseline's key: of the same ratio as `key`, else the nearest; None if absent.
 
     Example:
-        >>> flat, copies = ArmKey("novel", "probe", "flat", 2.0, 5), ArmKey("novel", "probe", "real_copies", 1.0, 5)
+        >>> flat = ArmKey("novel", "probe", "flat", 2.0, 5)
+        >>> copies = ArmKey("novel", "probe", "real_copies", 1.0, 5)
         >>> pick_baseline(flat, "real_copies", [flat, copies]).ratio
         1.0
     """

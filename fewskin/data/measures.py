@@ -77,7 +77,7 @@ def measure(arm: Arm, rows: TestRows, rare: Sequence[str] = ()) -> dict[tuple[st
 
 
 def pairs_of(rows: TestRows, rare: Sequence[str]) -> list[tuple[int, int]]:
-    """Return the pairs of classes to report: all of up to ten classes with rows, else the rare ones."""
+    """Return the pairs of classes to report: all of up to ten with rows, else the rare ones."""
     there = [k for k in range(len(rows.classes)) if rows.class_groups[k]]
     if len(there) > _MAX_PAIRED_CLASSES:
         there = [k for k in there if rows.classes[k] in rare]

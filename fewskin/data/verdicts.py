@@ -37,7 +37,7 @@ class _Case:
 def detectable(
     made: Comparisons, key: ArmKey, which: MeasureKey, baselines: Sequence[str]
 ) -> float:
-    """Return the smallest detectable effect: 2.8 standard errors of the controls' paired difference.
+    """Return the smallest detectable effect: 2.8 standard errors of the controls' difference.
 
     It is nan when a control is absent, the groups are too few, or the controls predict the same
     (their difference then says nothing about an arm's).
@@ -53,7 +53,8 @@ def detectable(
 def verdict_rows(made: Comparisons, plan: Plan, words: Wording) -> Iterator[dict[str, object]]:
     """Yield the rows of `verdicts.csv`: each arm that is no control, each overall metric.
 
-    A gain is claimed only if its interval over every control excludes 0; the smaller gain is printed.
+    A gain is claimed only if its interval over every control excludes 0; the smaller one is
+    printed.
     """
     wanted: list[MeasureKey] = [*((metric, "all") for metric in METRICS), ("recall", "rare")]
     for key in made.measures:
@@ -82,7 +83,13 @@ def _row(case: _Case, made: Comparisons, words: Wording) -> dict[str, object]:
         **case.key._asdict(),
         "metric": case.which[0],
         "stratum": case.which[1],
-        "verdict": f"{_subject(case, several)}: {_figures(case, against, words)}: {_conclusion(case, against, words)}.",
+        "verdict": " ".join(
+            (
+                f"{_subject(case, several)}:",
+                f"{_figures(case, against, words)}:",
+                f"{_conclusion(case, against, words)}.",
+            )
+        ),
         "gain": round(found.value, 6),
         "gain_low": round(found.low, 6),
         "gain_high": round(found.high, 6),
@@ -106,10 +113,9 @@ def _figures(case: _Case, against: str, words: Wording) -> str:
     found = gain.estimate
     between = "" if np.isnan(found.low) else f" [{_points(found.low)}, {_points(found.high)}]"
     groups = words.groups if gain.difference.n_groups != 1 else words.groups[:-1]
-    return (
-        f"{METRIC_NAMES[case.which[0]]} {_points(found.value, '+')} points{between} over {against}, "
-        f"{gain.difference.n_groups} {groups}, {found.n_draws} draw{'s' if found.n_draws != 1 else ''}"
-    )
+    draws = "draw" if found.n_draws == 1 else "draws"
+    points = f"{METRIC_NAMES[case.which[0]]} {_points(found.value, '+')} points{between}"
+    return f"{points} over {against}, {gain.difference.n_groups} {groups}, {found.n_draws} {draws}"
 
 
 def _points(share: float, sign: str = "") -> str:
@@ -123,7 +129,8 @@ def _conclusion(case: _Case, against: str, words: Wording) -> str:
     where = " on simulated patients" if words.simulated else ""
     kind = "" if case.primary else " (exploratory)"
     if np.isnan(case.gains[against].estimate.low):
-        return f"no interval{where}, {case.gains[against].difference.smallest} {words.groups} in the smallest class"
+        smallest = case.gains[against].difference.smallest
+        return f"no interval{where}, {smallest} {words.groups} in the smallest class"
     if min(lows) > 0 and case.missing:
         return f"no measured gain{where} (no {' or '.join(case.missing)} arm to compare with)"
     if min(lows) > 0:
@@ -136,12 +143,11 @@ def _conclusion(case: _Case, against: str, words: Wording) -> str:
 def _why_not(case: _Case, against: str) -> str:
     found = case.gains[against].estimate
     if found.low > 0 or found.high < 0:
-        # The printed interval excludes 0, so say over which control the other one does not.
-        others = (gain.estimate for gain in case.gains.values())
-        low, high = next(
-            (other.low, other.high) for other in others if other.low <= 0 <= other.high
-        )
-        return f" (over the other control [{_points(low)}, {_points(high)}])"
+        # The printed interval excludes 0, so name the control over which it is not so.
+        for name, gain in case.gains.items():
+            low, high = gain.estimate.low, gain.estimate.high
+            if (low <= 0) if found.low > 0 else (high >= 0):
+                return f" (over {name} [{_points(low)}, {_points(high)}])"
     if np.isnan(case.detectable):
         return ""
     return f" (smallest detectable effect {_points(case.detectable)})"

@@ -1,7 +1,7 @@
 """Probabilities judged as probabilities: Brier score and expected calibration error.
 
-Both are functions of sums over rows, so that the same code gives the score, its value a draw, and its
-value with one patient left out. scikit-learn and torchmetrics are the references in the tests.
+Both are functions of sums over rows, so that the same code gives the score, its value a draw, and
+its value with one patient left out. scikit-learn and torchmetrics are the references in the tests.
 """
 
 import numpy as np
@@ -40,7 +40,7 @@ def row_sums(values: Array, weights: Array | None = None) -> Array:
 
 
 def mean_of_sums(sums: Array) -> Array:
-    """Return the weighted mean of sums of `row_sums`: (..., 2) -> (...); nan when nothing was summed.
+    """Return the weighted mean of sums of `row_sums`: (..., 2) -> (...); nan of nothing.
 
     Example:
         >>> float(mean_of_sums(np.array([3.0, 2.0])))
@@ -82,7 +82,7 @@ def calibration_bins(
 ) -> Array:
     """Return what each row adds to its confidence bin: weight, weight x confidence, weight x right.
 
-    The confidence is the largest probability. Edge rule: a bin is [low, high) and the last one [low, 1].
+    The confidence is the largest probability. Edge rule: a bin is [low, high), the last [low, 1].
     (torchmetrics cuts the same way but gives a confidence of exactly 1 a bin of its own.)
 
     Args:

@@ -1,10 +1,11 @@
 """Intervals that count both chances: which patients were tested, and which were drawn as support.
 
-A metric is measured on D draws of the support set and G test groups (patients). Its mean over draws has
-variance V_draw + V_patient - V_interaction, since draw-by-patient noise is in both of the first two; a t
-with Satterthwaite's degrees of freedom turns it into an interval. Metrics that are no means enter by
-jackknife pseudo-values (`fewskin.functional.jackknife`), groups being resampled within their class. The
-draws are taken as a sample: what they have in common (one support pool, one base fit) is not in it.
+A metric is measured on D draws of the support set and G test groups (patients). Its mean over draws
+has variance V_draw + V_patient - V_interaction, since draw-by-patient noise is in both of the first
+two; a t with Satterthwaite's degrees of freedom turns it into an interval. Metrics that are no
+means enter by jackknife pseudo-values (`fewskin.functional.jackknife`), groups being resampled within
+their class. The draws are taken as a sample: what they have in common (one support pool, one base
+fit) is not in it.
 `scripts/bench/coverage.py` measures the coverage.
 
 Source: two-way random effects, Gallas, Bandos, Samuelson and Wagner 2009 (one-shot MRMC variance);
@@ -156,8 +157,8 @@ def simultaneous_alpha(covariance: Array, df: float, seed: int, alpha: float = 0
     """Return the level for each of k intervals so that all k hold together with 1 - alpha (max-T).
 
     The largest |t| of k is simulated from the estimated correlation and a common chi-square; a
-    correlation that is not positive is projected onto one that is. Never stricter than Bonferroni, never
-    looser than one interval alone.
+    correlation that is not positive is projected onto one that is. Never stricter than Bonferroni,
+    never looser than one interval alone.
 
     Args:
         covariance: (k, k) of the k means; its diagonal is positive.
@@ -194,8 +195,9 @@ def two_way_bootstrap(
 ) -> Array:
     """Return bootstrap values of a statistic, draws and groups (within strata) resampled together.
 
-    A check on `two_way_variance`, never the interval itself: its variance holds the interaction three
-    times, and with five draws its percentiles cover too little (Owen 2007, pigeonhole bootstrap).
+    A check on `two_way_variance`, never the interval itself: its variance holds the interaction
+    three times, and with five draws its percentiles cover too little (Owen 2007, pigeonhole
+    bootstrap).
 
     Args:
         statistic: maps resampled draws (n_draws,) and groups (G,) to a number.

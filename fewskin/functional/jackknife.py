@@ -1,8 +1,8 @@
 """Leave one group (patient) out, exactly and for all groups at once.
 
-A metric that is a function of sums over rows loses a group by subtraction; an AUC loses a group through
-the placements of its rows. `influence` turns both into pseudo-values whose spread is the patients' part
-of the variance, with groups resampled within their class.
+A metric that is a function of sums over rows loses a group by subtraction; an AUC loses a group
+through the placements of its rows. `influence` turns both into pseudo-values whose spread is the
+patients' part of the variance, with groups resampled within their class.
 """
 
 from collections.abc import Callable
@@ -80,7 +80,8 @@ def auc_leave_out(
         (D,) and (D, G); nan where a side is empty.
 
     Example:
-        >>> scores, positive = np.array([[0.1, 0.6, 0.4, 0.8]]), np.array([False, False, True, True])
+        >>> scores = np.array([[0.1, 0.6, 0.4, 0.8]])
+        >>> positive = np.array([False, False, True, True])
         >>> value, left = auc_leave_out(scores, positive, np.arange(4), np.ones(4))
         >>> value.tolist(), left.tolist()
         ([0.75], [[0.5, 1.0, 1.0, 0.5]])
@@ -120,7 +121,7 @@ def _within(scores: Array, positive: Mask, groups: Index, weights: Array) -> Arr
 
 
 def strata_of(labels: Index, groups: Index) -> Index:
-    """Return the class within which each group is resampled: its commonest label, ties to the first.
+    """Return the class each group is resampled in: its commonest label, ties to the first.
 
     A class with a single such group joins the largest one, since one group has no spread.
 
@@ -144,9 +145,10 @@ def strata_of(labels: Index, groups: Index) -> Index:
 
 
 def influence(values: Array, left_out: Array, strata: Index) -> Array:
-    """Return each group's pseudo-value, centred: (size of its class - 1) x (value - value without it).
+    """Return each group's centred pseudo-value.
 
-    For a mean over one class it is the group's own mean minus the mean of all groups.
+    It is (size of its class - 1) x (value - value without the group). For a mean over one class it
+    is the group's own mean minus the mean of all groups.
 
     Args:
         values: (D,) metric of each draw.

@@ -1,12 +1,12 @@
 """Classification metrics over many draws at once.
 
-Every function takes a leading axis of draws (or none) and optional row weights, so that the same code
-gives a metric, its value a draw, and its value with one patient left out. scikit-learn and torchmetrics
-are the references in the tests: equal to 1e-9, ties and missing classes included.
+Every function takes a leading axis of draws (or none) and optional row weights, so that the same
+code gives a metric, its value a draw, and its value with one patient left out. scikit-learn and
+torchmetrics are the references in the tests: equal to 1e-9, ties and missing classes included.
 
-Conventions: the predicted class is the first of the largest probabilities; the precision of a class that
-is never predicted is 0 (as in both references); a class without test rows has no recall and no AUC
-(nan) and is left out of the macro means.
+Conventions: the predicted class is the first of the largest probabilities; the precision of a class
+that is never predicted is 0 (as in both references); a class without test rows has no recall and no
+AUC (nan) and is left out of the macro means.
 """
 
 import numpy as np
@@ -88,7 +88,7 @@ def recall(counts: Array) -> Array:
 
 
 def precision(counts: Array) -> Array:
-    """Return each class's precision; 0 for a class that is never predicted, nan if it is never true either.
+    """Return each class's precision; 0 if it is never predicted, nan if it is never true either.
 
     Args:
         counts: (..., C, 3) sums of `class_counts`.

@@ -43,12 +43,12 @@ def evaluate(
 
     Args:
         predictions: result folders of `fewskin predict`, one a cell.
-        manifest: folder of `fewskin check`; says whether groups are patients and whether they are simulated.
+        manifest: folder of `fewskin check`; says whether groups are patients, and simulated ones.
         baselines: the control arms, the plain one first; a gain is claimed only over all of them.
         learner_baseline: a learner whose first control every other learner's is compared with.
         primary: the one confirmed comparison, {task, metric, shots, learner}; its arms get
             simultaneous intervals, everything else is exploratory.
-        rare: rare classes of task=generalised; by default the classes of task=novel, when it is there.
+        rare: rare classes of task=generalised; by default the classes of task=novel, if any.
         select_on: how hyper-parameters were chosen: fixed, base_episodes or support_cv (recorded).
         n_base_seeds: number of base fits behind the predictions (recorded).
         seed: of the simulation behind the simultaneous intervals.
@@ -102,7 +102,8 @@ def _check_plan(tasks: Tasks, plan: Plan) -> None:
     ):
         there = sorted({f"{key.task}, {key.learner}, K = {key.shots}" for key in keys})
         raise ConfigError(
-            f"primary names {p.task}, {p.learner}, K = {p.shots}, of which there is no prediction; there is {'; '.join(there)}."
+            f"primary names {p.task}, {p.learner}, K = {p.shots}, of which there is no prediction; "
+            f"there is {'; '.join(there)}."
         )
 
 
