@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+import socket
 import struct
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -221,7 +222,7 @@ def _pixels_key(manifest: Manifest, image_size: int) -> str:
 
 
 def _publish_pixels(manifest: Manifest, shape: tuple[int, ...], folder: Path) -> None:
-    work = folder.with_name(f"{folder.name}.tmp-{os.getpid()}")
+    work = folder.with_name(f"{folder.name}.tmp-{socket.gethostname()}-{os.getpid()}")
     try:
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True)

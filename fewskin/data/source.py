@@ -26,6 +26,7 @@ __all__ = [
 ]
 
 Row = Mapping[str, str]
+_PHOTOGRAPHS = {".avif", ".cr2", ".dcm", ".dng", ".heic", ".heif", ".nef", ".raw"}
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,8 @@ def _refusal(root: Path, path: Path) -> tuple[str, str] | None:
         return "outside", "a link that leaves the data folder; copy what it points to into it"
     if path.is_dir():
         return "skipped", "a link to a folder; its images are read where they lie"
+    if path.suffix.lower() in _PHOTOGRAPHS:
+        return "skipped", f"{path.suffix} is not read; convert it to JPEG or PNG"
     if path.suffix.lower() not in EXTENSIONS:
         return "skipped", f"not an image extension ({path.suffix or 'none'})"
     if not path.is_file():
