@@ -1,0 +1,56 @@
+"""Predict the test images of one trained cell."""
+
+from pathlib import Path
+
+from fewskin.errors import DataError
+from fewskin.provenance import DEFAULT_OUT, stage
+
+__all__ = ["predict"]
+
+
+@stage(version=1, inputs=("trained", "manifest", "splits"))
+def predict(
+    trained: Path,
+    manifest: Path,
+    splits: Path,
+    *,
+    image_size: int = 64,
+    out: Path = DEFAULT_OUT,
+) -> None:
+    """Predict class probabilities of the test images of one trained cell.
+
+    Args:
+        trained: folder of `fewskin train`.
+        manifest: folder of `fewskin check`.
+        splits: folder of `fewskin split` that the cell was trained on.
+        image_size: side in pixels, as in training.
+    """
+    import json
+
+    from fewskin.data.images import open_table
+    from fewskin.data.splits import select
+    from fewskin.plugins import load_object
+    from fewskin.tables import PREDICTIONS, SPLITS, read_table, write_table
+
+    cell = json.loads((trained / "cell.json").read_text())
+    predictor = load_object(trained / "model")
+    table = open_table(manifest, image_size)
+    roles = read_table(splits / "splits.csv", SPLITS)
+    ids = select(
+        roles, task=cell["task"], shots=cell["shots"], draw=cell["draw"], fold=cell["fold"]
+    )["test"]
+    test = table.where(table.rows["image_id"].isin(ids).to_numpy())
+    strange = sorted(set(test.labels) - set(predictor.classes))
+    if strange:
+        raise DataError(
+            f"test class {strange[0]!r} was not trained: {', '.join(predictor.classes)}."
+        )
+    prob = predictor.predict_table(test) if hasattr(predictor, "predict_table") else None
+    prob = predictor.predict(test.images()) if prob is None else prob
+    rows = test.rows[["image_id", "group_id", "label"]].copy()
+    for name in ("task", "fold", "learner", "arm", "ratio", "shots", "draw"):
+        rows[name] = cell[name]
+    rows["role"] = "test"
+    for i, name in enumerate(predictor.classes):
+        rows[f"p:{name}"] = prob[:, i].double().numpy()
+    write_table(rows, out / "predictions.csv", PREDICTIONS)
