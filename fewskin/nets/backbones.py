@@ -4,7 +4,7 @@ import difflib
 import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -141,10 +141,10 @@ def _timm_net(name: str, image_size: int) -> nn.Module:
         close = difflib.get_close_matches(name, list_backbones(), n=1)
         hint = f", did you mean {close[0]!r}?" if close else "."
         raise ConfigError(f"unknown backbone {name!r}{hint} See `fewskin list backbones`.")
-    net: nn.Module = timm.create_model(name, num_classes=0)
+    net: Any = timm.create_model(name, num_classes=0)  # Any: only some have a fixed input size
     if hasattr(net, "set_input_size"):
         net.set_input_size(img_size=(image_size, image_size))
-    return net
+    return cast(nn.Module, net)
 
 
 def _load(backbone: Backbone, net: Any, found: Weights) -> Backbone:  # Any: a timm model
