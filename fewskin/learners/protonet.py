@@ -88,6 +88,7 @@ class ProtoNet:
             net = fitted._first_net(base.image_size)
             if self.fit_steps:
                 _train(net, base, self, seed, out)
+                net.pretrained_on = _seen(net.pretrained_on, base)
             fitted._net = net.eval()
         return fitted
 
@@ -141,6 +142,12 @@ class ProtoNet:
 
 def _weights(table: ImageTable) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
     return np.ones(len(table)) if table.weights is None else table.weights
+
+
+def _seen(before: str, base: ImageTable) -> str:
+    names = sorted(set(base.rows["dataset"]) - {""}) if "dataset" in base.rows else []
+    own = f"{len(base)} base images" + (f" of {', '.join(names)}" if names else "")
+    return f"{before}, {own}" if before else own
 
 
 class _Batch(NamedTuple):

@@ -1,0 +1,214 @@
+"""Regularised logistic regression on the features of a frozen backbone.
+
+Chen et al., A closer look at few-shot classification, 2019, arXiv:1904.04232 (the baseline);
+Tian et al., Rethinking few-shot image classification, 2020, arXiv:2003.11539.
+Differs from the papers: features are standardised with the base set's mean and deviation, classes
+weigh the same, support images are used as they are (not augmented), the same in every arm.
+"""
+
+import copy
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors.torch import load_file, save_file
+from sklearn.linear_model import LogisticRegression
+from torch import Tensor, nn
+
+from fewskin.errors import ConfigError
+from fewskin.nets.backbones import Backbone, make_backbone
+from fewskin.paths import atomic_write
+from fewskin.protocols import ImageTable
+from fewskin.seeding import rng_for
+from fewskin.training.features import features
+from fewskin.training.predictor import NetPredictor, load_tensors, save_tensors
+from fewskin.training.pretrain import fit_classifier
+
+__all__ = ["Probe"]
+
+# Images' worth of trust in the average variance of all features, where there is no base set.
+_PRIOR_ROWS = 10
+
+
+class _Standard(NamedTuple):
+    mean: Tensor  # (d,)
+    std: Tensor  # (d,)
+
+
+class Probe:
+    """A linear classifier on frozen features.
+
+    Args:
+        backbone: name of the net, see `fewskin list backbones`.
+        weights: None starts from scratch, else a file of weights or "pretrained".
+        fit_steps: training steps on the base classes; 0 keeps the first weights.
+        fit_lr: learning rate of that training.
+        batch_size: images a step of that training.
+        c: inverse of the strength of the L2 penalty, each class weighing 1 in all; fixed, since a
+            handful of support images cannot choose it.
+        base_per_class: base images of a class at most, chosen by seed, in task=generalised.
+    """
+
+    transductive: ClassVar[bool] = False
+    output: ClassVar[Literal["class", "mask", "boxes"]] = "class"
+
+    def __init__(
+        self,
+        *,
+        backbone: str = "conv4",
+        weights: str | None = None,
+        fit_steps: int = 1500,
+        fit_lr: float = 1e-3,
+        batch_size: int = 32,
+        c: float = 0.1,
+        base_per_class: int = 100,
+    ) -> None:
+        self.backbone, self.weights = backbone, weights
+        self.fit_steps, self.fit_lr, self.batch_size = fit_steps, fit_lr, batch_size
+        self.c, self.base_per_class = c, base_per_class
+        self._net: Backbone | None = None
+        self._standard: _Standard | None = None
+        self._seed, self._image_size = 0, 0
+
+    def fit(self, base: ImageTable | None, *, seed: int, out: Path) -> "Probe":
+        """Return a probe whose backbone is trained to tell the base classes apart.
+
+        Without base it keeps the first weights and only remembers the seed.
+        """
+        fitted = copy.copy(self)
+        fitted._net, fitted._standard, fitted._seed = None, None, seed
+        fitted._image_size = 0 if base is None else base.image_size
+        if base is None:
+            return fitted
+        net = fitted._first_net(base.image_size)
+        if self.fit_steps:
+            net = fit_classifier(
+                net,
+                base,
+                steps=self.fit_steps,
+                batch_size=self.batch_size,
+                lr=self.fit_lr,
+                seed=seed,
+                out=out,
+            )
+        fitted._net, fitted._standard = net.eval(), _standard_of_base(features(net, base))
+        return fitted
+
+    def _first_net(self, image_size: int) -> Backbone:
+        return make_backbone(
+            self.backbone, weights=self.weights, image_size=image_size, seed=self._seed
+        )
+
+    def adapt(
+        self,
+        support: ImageTable,
+        *,
+        extra: ImageTable | None,
+        base: ImageTable | None,
+        seed: int,
+        out: Path,
+    ) -> NetPredictor:
+        """Return a predictor for the classes of `support`, and of `base` when it is given.
+
+        Raises:
+            ConfigError: c is not positive.
+        """
+        if self.c <= 0:
+            raise ConfigError(f"probe c={self.c}: expected more than 0.")
+        net = self._net or self._first_net(support.image_size).eval()
+        known = features(net, support)
+        standard = self._standard or _standard_of_support(known)
+        tables = [support]
+        tables += [] if extra is None else [extra]
+        tables += [] if base is None else [_at_most(base, self.base_per_class, seed)]
+        rows = torch.cat([known, *(features(net, table) for table in tables[1:])])
+        labels = [label for table in tables for label in table.labels]
+        classes = sorted(set(labels))
+        weights = np.concatenate([_weights(table) for table in tables])
+        head = _logistic(rows, np.searchsorted(classes, labels), weights, standard, self.c)
+        return NetPredictor(net, head, classes, support.image_size, frozen="all")
+
+    def save(self, folder: Path) -> None:
+        """Write the fitted net and the base set's mean and deviation."""
+        folder.mkdir(parents=True, exist_ok=True)
+        about: dict[str, object] = {"seed": self._seed, "image_size": self._image_size}
+        if self._net is not None and self._standard is not None:
+            about["pretrained_on"] = self._net.pretrained_on
+            save_tensors(self._net, folder / "backbone.safetensors")
+            save_file(self._standard._asdict(), folder / "standard.safetensors")
+        atomic_write(folder / "probe.json", json.dumps(about) + "\n")
+
+    def load(self, folder: Path) -> "Probe":
+        """Return a probe with these hyper-parameters and the state written by `save`."""
+        about = json.loads((folder / "probe.json").read_text())
+        loaded = copy.copy(self)
+        loaded._net, loaded._standard, loaded._seed = None, None, about["seed"]
+        loaded._image_size = about["image_size"]
+        if "pretrained_on" in about:
+            loaded._net = make_backbone(self.backbone, image_size=loaded._image_size)
+            load_tensors(loaded._net, folder / "backbone.safetensors")
+            loaded._net.eval().pretrained_on = about["pretrained_on"]
+            loaded._standard = _Standard(**load_file(folder / "standard.safetensors"))
+        return loaded
+
+
+def _standard_of_base(known: Tensor) -> _Standard:
+    return _floored(known.mean(0), known.std(0, correction=0))
+
+
+def _standard_of_support(known: Tensor) -> _Standard:
+    variance = known.var(0, correction=0)
+    trusted = len(known) / (len(known) + _PRIOR_ROWS)
+    shrunk = trusted * variance + (1 - trusted) * variance.mean()
+    return _floored(known.mean(0), shrunk.sqrt())
+
+
+def _floored(mean: Tensor, std: Tensor) -> _Standard:
+    # A feature that is constant on base may move on a new class; it must not outweigh all others.
+    return _Standard(mean, std.clamp_min(max(0.1 * float(std.mean()), 1e-6)))
+
+
+def _weights(table: ImageTable) -> npt.NDArray[np.float64]:
+    return np.ones(len(table)) if table.weights is None else table.weights
+
+
+def _at_most(base: ImageTable, n: int, seed: int) -> ImageTable:
+    """Return at most `n` rows a class; each weighs for the rows of its class that were left out."""
+    keep: list[int] = []
+    weights: list[float] = []
+    for label in base.classes:
+        rows = np.flatnonzero([own == label for own in base.labels])
+        chosen = rng_for(seed, "probe base", label).permutation(rows)[:n]
+        keep += chosen.tolist()
+        weights += [len(rows) / len(chosen)] * len(chosen)
+    return replace(base.take(keep), weights=np.array(weights))
+
+
+def _logistic(
+    known: Tensor,
+    codes: npt.NDArray[np.int64],
+    weights: npt.NDArray[np.float64],
+    standard: _Standard,
+    c: float,
+) -> nn.Linear:
+    """Return the regression on standardised features, as a layer on the features themselves."""
+    # Each class weighs 1 in all, so that neither K nor a generated share changes the penalty.
+    total = np.bincount(codes, weights=weights)
+    model = LogisticRegression(C=c, tol=1e-6, max_iter=2000)
+    rows = ((known - standard.mean) / standard.std).double().numpy()
+    model.fit(rows, codes, sample_weight=weights / total[codes])
+    weight, bias = model.coef_, model.intercept_
+    if len(total) == 2:
+        # scikit-learn keeps one logit z for two classes; softmax of (-z/2, z/2) is its sigmoid.
+        weight, bias = (np.concatenate([-half, half]) for half in (weight / 2, bias / 2))
+    scaled = torch.from_numpy(weight) / standard.std
+    shift = torch.from_numpy(bias) - scaled @ standard.mean.double()
+    head = nn.Linear(known.shape[1], len(total))
+    with torch.no_grad():
+        head.weight.copy_(scaled)
+        head.bias.copy_(shift)
+    return head
