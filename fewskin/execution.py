@@ -35,6 +35,9 @@ def execute(request: Request) -> Path:
     if request.done:
         log.info("%s %s: already there, skipped", request.stage, final)
         return final
+    if request.published:
+        log.info("%s %s: its images have moved, made again", request.stage, final)
+        shutil.rmtree(final)
     if final.exists() and any(final.iterdir() if final.is_dir() else [final]):
         raise StageError(f"{final} holds another result; choose another out= or delete it.")
     for parent in request.parents():

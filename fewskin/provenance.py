@@ -67,7 +67,12 @@ class Request:
 
     @property
     def done(self) -> bool:
-        """Whether the finished result is there."""
+        """Whether the finished result is there, and the images it points to are."""
+        return self.published and _images_present(self.path)
+
+    @property
+    def published(self) -> bool:
+        """Whether the result folder is this request's own."""
         return (stage_record(self.path) or {}).get("key") == self.key
 
     def parents(self) -> "list[Request]":
@@ -133,6 +138,17 @@ def _input_key(value: Any) -> Json:  # Any: one of the forms an input may take
         return value.key if value else None
     record = stage_record(value)
     return record["key"] if record else content_hash(value)
+
+
+def _images_present(path: Path) -> bool:
+    # A manifest refers to the user's own image folder, which may have moved since.
+    try:
+        root = json.loads((path / "manifest.json").read_text())["root"]
+    except FileNotFoundError:
+        return True
+    except (ValueError, KeyError, TypeError):
+        return False
+    return (path / root).is_dir()
 
 
 def stage_record(path: Path) -> dict[str, Json] | None:

@@ -174,3 +174,14 @@ def test_a_source_hash_follows_imports_however_deep(
     leaf.write_text("x = 2\n")
     source_hash.cache_clear()
     assert source_hash(plugin) != first
+
+
+def test_a_manifest_whose_images_moved_is_made_again(tmp_path: Path) -> None:
+    folder = grow(size=8)
+    (tmp_path / "photos").mkdir()
+    (folder / "manifest.json").write_text(json.dumps({"root": str(tmp_path / "photos")}))
+    assert grow.request(size=8).done
+    os.rename(tmp_path / "photos", tmp_path / "archive")
+    assert not grow.request(size=8).done
+    assert grow(size=8) == folder
+    assert calls == ["grow", "grow"]
