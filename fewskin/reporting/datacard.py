@@ -1,0 +1,226 @@
+"""Sections on the data: what there is, what was found in it, and how generated images differ."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fewskin.reporting.blocks import Block, Section, Table, Text
+from fewskin.reporting.study import Study
+from fewskin.reporting.wording import joined, plural, shown
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["audit_section", "data_section"]
+
+_COLUMNS = (
+    *(
+        ("dataset", "data set"),
+        ("source", "kind of image"),
+        ("device", "device"),
+        ("site", "body site"),
+    ),
+    *(("view", "view"), ("sex", "sex"), ("skin_tone", "skin tone"), ("severity", "severity")),
+    *(("dx_basis", "basis of diagnosis"), ("licence", "licence")),
+)
+_MOST_VALUES = 8
+_EXAMPLES = 3
+_FINDING_MEANING = {
+    "corrupt": "could not be decoded; left out",
+    "exact_duplicate": "same pixels as another image; kept in one group",
+    "near_duplicate": "confirmed copy of another image; kept in one group",
+    "near_conflict": "near copies with different labels",
+    "conflict": "same pixels under different labels; left out",
+    "review": "suspiciously large cluster of copies; not merged",
+}
+
+
+def audit_section(study: Study) -> Section:
+    """Return how well generated images can be told from real ones within each class."""
+    return Section("Can generated images be told from real ones", "audit", tuple(_audit(study)))
+
+
+def _audit(study: Study) -> Iterator[Block]:
+    rows = study.bundle.audit
+    if not len(rows):
+        yield Text("No audit of generated images was given to this report.", "note")
+        return
+    yield Text(
+        "Within each class, a simple classifier on colour and sharpness is asked which images were generated. 50 means "
+        "it cannot tell; near 100 a learner could take the traces of the generator for the disease. "
+        "Near copies: generated images that almost repeat a real one, so that they add little."
+    )
+    cells = [
+        (
+            row["arm"],
+            row["label"],
+            str(row["n_real"]),
+            str(row["n_generated"]),
+            _auc(row["auc"], row["auc_low"], row["auc_high"]),
+            f"{100 * row['near_copies']:.0f} %" if np.isfinite(row["near_copies"]) else "–",
+        )
+        for row in rows.to_dict("records")
+    ]
+    yield Table(
+        f"AUC ×100 of “generated?” within a class, cross-validated by {study.groups[:-1]}, with its 95 % interval "
+        "where there are enough groups.",
+        (
+            "arm",
+            "class",
+            "real images",
+            "generated images",
+            "AUC of “generated?”, ×100",
+            "near copies",
+        ),
+        cells,
+        frozenset({2, 3, 4, 5}),
+    )
+
+
+def _auc(auc: float, low: float, high: float) -> str:
+    ends = f" [{shown(low)}, {shown(high)}]" if np.isfinite(low) and np.isfinite(high) else ""
+    return f"{shown(auc)}{ends}"
+
+
+def data_section(study: Study) -> Section:
+    """Return the data card."""
+    return Section("The data", "data", tuple(_data(study)))
+
+
+def _data(study: Study) -> Iterator[Block]:
+    rows = study.bundle.rows
+    n_groups = rows["group_id"].nunique() if (rows["group_id"] != "").any() else len(rows)
+    yield Text(
+        f"{plural(len(rows), 'image')} of {plural(rows['label'].nunique(), 'class')} in {n_groups:,} groups. "
+        f"{_group_kind(study)}"
+    )
+    yield _counts(study)
+    yield Table(
+        "What is known of the images. A blank cell of the manifest counts as unknown.",
+        ("property", "values (images)"),
+        [(name, _values(rows[column])) for column, name in _COLUMNS]
+        + [("age, years", _ages(rows["age"]))],
+    )
+    yield from _roles(study)
+    yield from _findings(study)
+
+
+def _group_kind(study: Study) -> str:
+    kinds = {
+        "patients": "Groups are patients, joined where they share copies of an image; no group is on both "
+        "sides of a split.",
+        "lesions": "Groups are lesions, because the data names no patients: two lesions of one patient may lie on both "
+        "sides of a split, so results may be too good for new patients.",
+        "images": "The data names neither patients nor lesions, so each image is its own group unless it has a copy: "
+        "one patient may lie on both sides of a split, so results may be too good for new patients.",
+    }
+    mixed = (
+        "Patient or lesion ids are known for some images only; the others are their own groups, so one patient "
+        "may lie on both sides of a split."
+    )
+    return kinds.get(study.groups, mixed)
+
+
+def _counts(study: Study) -> Table:
+    rows, counts = study.bundle.rows, study.bundle.counts
+    if not len(counts):
+        grouped = rows.replace({"patient_id": {"": None}, "group_id": {"": None}}).groupby("label")
+        counts = grouped.agg(
+            n_images=("image_id", "size"),
+            n_patients=("patient_id", "nunique"),
+            n_groups=("group_id", "nunique"),
+        ).reset_index()
+    shares = (rows["label"].value_counts(normalize=True)).to_dict()
+    cells = [
+        (
+            row["label"],
+            f"{row['n_images']:,.0f}",
+            f"{row['n_patients']:,.0f}" if row["n_patients"] > 0 else "unknown",
+            f"{row['n_groups']:,.0f}" if np.isfinite(row["n_groups"]) else "unknown",
+            f"{100 * shares.get(row['label'], 0.0):.1f} %",
+        )
+        for row in counts.to_dict("records")
+    ]
+    header = ("class", "images", "patients", "groups", "share of images")
+    return Table("The classes, after checking.", header, cells, frozenset({1, 2, 3, 4}))
+
+
+def _values(column: "pd.Series[str]") -> str:
+    known = column[column != ""].value_counts()
+    if not len(known):
+        return "unknown for every image"
+    order = sorted(known.items(), key=lambda item: (-int(item[1]), str(item[0])))
+    parts = [f"{value} ({n:,})" for value, n in order[:_MOST_VALUES]]
+    if len(order) > _MOST_VALUES:
+        rest = sum(int(n) for _, n in order[_MOST_VALUES:])
+        parts.append(f"{len(order) - _MOST_VALUES} more ({rest:,})")
+    unknown = int((column == "").sum())
+    return "; ".join([*parts, *([f"unknown ({unknown:,})"] if unknown else [])])
+
+
+def _ages(column: "pd.Series[str]") -> str:
+    import pandas as pd
+
+    ages = pd.to_numeric(column, errors="coerce").dropna()
+    if not len(ages):
+        return "unknown for every image"
+    low, middle, high = ages.quantile([0.05, 0.5, 0.95])
+    unknown = len(column) - len(ages)
+    tail = f"; unknown ({unknown:,})" if unknown else ""
+    return f"median {middle:.0f}, 5th to 95th percentile {low:.0f} to {high:.0f}{tail}"
+
+
+def _roles(study: Study) -> Iterator[Block]:
+    splits, rows = study.bundle.splits, study.bundle.rows
+    about = rows.set_index("image_id")[["label", "group_id"]]
+    # A row without a group is its own.
+    joint = splits.join(about, on="image_id")
+    joint["group_id"] = joint["group_id"].where(
+        joint["group_id"].fillna("") != "", joint["image_id"]
+    )
+    table = joint.groupby(["task", "label", "role"]).agg(
+        images=("image_id", "nunique"), groups=("group_id", "nunique")
+    )
+    roles = ("base", "pool", "test")
+    cells = []
+    for (task, label), group in table.groupby(level=["task", "label"]):
+        found = {
+            role: (int(row["images"]), int(row["groups"])) for (_, _, role), row in group.iterrows()
+        }
+        parts = (
+            f"{found[role][0]:,} / {found[role][1]:,}" if role in found else "–" for role in roles
+        )
+        cells.append((task, label, *parts))
+    if cells:
+        yield Table(
+            "Who does what, images / groups. Base: plentiful classes for fitting beforehand. Pool: the few patients "
+            "that draws are taken from. Test: never seen before the last step, the same for every arm and draw.",
+            ("task", "class", "base", "pool", "test"),
+            cells,
+            frozenset({2, 3, 4}),
+        )
+
+
+def _findings(study: Study) -> Iterator[Block]:
+    findings = study.bundle.findings
+    if not len(findings):
+        yield Text("Nothing was found wrong with the files or labels.", "note")
+        return
+    cells = []
+    for kind, group in findings.groupby("kind"):
+        examples = [
+            f"{row['path'] or row['image_id']}: {row['detail']}"
+            for row in group.head(_EXAMPLES).to_dict("records")
+        ]
+        name = str(kind).replace("_", " ")
+        meaning = _FINDING_MEANING.get(str(kind), "")
+        cells.append(
+            (f"{name}: {meaning}" if meaning else name, f"{len(group):,}", joined(examples))
+        )
+    yield Table(
+        f"What checking found, with the first {_EXAMPLES} examples of each kind; all are in tables/findings.csv.",
+        ("finding", "rows", "examples"),
+        cells,
+        frozenset({1}),
+    )

@@ -1,0 +1,232 @@
+"""Sections that answer the question: verdicts, and which learner is best."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fewskin.reporting import figures
+from fewskin.reporting.blocks import Block, Figure, Panel, Section, Table, Text
+from fewskin.reporting.study import Study
+from fewskin.reporting.wording import (
+    LOWER_IS_BETTER,
+    TASK_MEANING,
+    interval,
+    joined,
+    metric_name,
+    plural,
+    shown,
+    signed,
+    unit,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["answer", "learner_section", "verdict_section"]
+
+
+def answer(study: Study) -> str:
+    """Return the one line under the title: the verdict of what was fixed in advance, verbatim."""
+    verdicts = study.bundle.verdicts
+    primary = verdicts[verdicts["primary"]].sort_values(["claimed", "gain"], ascending=False)
+    if len(primary):
+        more = plural(len(primary) - 2, "further primary comparison")
+        return " ".join(
+            [*primary["verdict"].iloc[:2], *([f"({more} below.)"] if len(primary) > 2 else [])]
+        )
+    rows = study.headline(verdicts)
+    if not len(rows):
+        return "No arm was compared with a control, so no gain can be stated."
+    return f"No primary comparison was fixed in advance. {_tally(rows, 'exploratory comparison')}"
+
+
+def _tally(rows: "pd.DataFrame", noun: str) -> str:
+    claimed = int(rows["claimed"].sum())
+    shows = "shows" if claimed == 1 else "show"
+    return f"Of {plural(len(rows), noun)}, {claimed or 'none'} {shows} a measured gain over both controls."
+
+
+def verdict_section(study: Study) -> Section:
+    """Return the verdicts: the primary comparison first, the exploratory ones after it."""
+    return Section("What each arm gave", "verdicts", tuple(_verdicts(study)))
+
+
+def _verdicts(study: Study) -> Iterator[Block]:
+    verdicts = study.ordered(study.bundle.verdicts)
+    if not len(verdicts):
+        yield Text(
+            "There is no arm besides the controls, so there is nothing to give a verdict on.",
+            "note",
+        )
+        return
+    primary = verdicts[verdicts["primary"]]
+    for _, row in primary.iterrows():
+        yield Text(
+            f"Primary, fixed in advance: {row['verdict']}", "claim" if row["claimed"] else "lead"
+        )
+    if not len(primary):
+        yield Text(
+            "No primary comparison was fixed in advance: everything below is exploratory.",
+            "warning",
+        )
+    rest = verdicts[~verdicts["primary"]]
+    main = study.headline(rest)
+    if len(main):
+        yield Text(
+            f"Exploratory: {_tally(main, 'further comparison')} They were not singled out in advance, so with this "
+            "many some intervals exclude 0 by chance: ideas for a next study, not conclusions."
+        )
+        yield _verdict_table(study, main)
+    others = rest[~rest.index.isin(main.index)]
+    if len(others):
+        names = joined(metric_name(metric) for metric in sorted(others["metric"].unique()))
+        yield Text(
+            f"The verdicts on {names} are in tables/verdicts.csv. {_tally(others, 'such comparison')}",
+            "note",
+        )
+
+
+def _verdict_table(study: Study, rows: "pd.DataFrame") -> Table:
+    cells = [
+        (
+            row["task"],
+            str(row["shots"]),
+            row["learner"],
+            study.arms.label(row["arm"], row["ratio"]),
+            study.measure_name(row["metric"], row["stratum"]),
+            signed(row["gain"], row["gain_low"], row["gain_high"]),
+            row["against"],
+            shown(row["detectable"]),
+            f"{row['n_groups']} × {row['n_draws']}",
+            _conclusion(row["verdict"]),
+        )
+        for _, row in rows.iterrows()
+    ]
+    header = (
+        "task",
+        "K",
+        "learner",
+        "arm",
+        "measure",
+        "gain, points",
+        "over",
+        "detectable",
+        "n",
+        "verdict",
+    )
+    return Table(
+        "Exploratory comparisons. Gain: over the control it exceeds least, with its 95 % interval. Detectable: the "
+        f"true gain this study would find 4 times in 5. n: test {study.groups} × draws. Measured gains are marked.",
+        header,
+        cells,
+        frozenset({1, 5, 7, 8}),
+        frozenset(np.flatnonzero(rows["claimed"].to_numpy(bool)).tolist()),
+    )
+
+
+def _conclusion(verdict: str) -> str:
+    # A verdict is "<which>: <figures>: <conclusion>."; the table has the first two as columns.
+    return verdict.rpartition(": ")[2].removesuffix(".").replace(" (exploratory)", "")
+
+
+def learner_section(study: Study) -> Section:
+    """Return how the learners compare on the real photographs alone."""
+    return Section("Which learner is best", "learners", tuple(_learners(study)))
+
+
+def _learners(study: Study) -> Iterator[Block]:
+    metric = study.metric
+    plain = study.plain(metric)
+    plain = plain[plain["arm"] == study.plain_arm]
+    if plain["learner"].nunique() < 2:
+        yield Text("One learner was run, so there is nothing to compare.", "note")
+        return
+    against = study.against_learners(metric)
+    for _, group in study.by(plain, "task", "shots"):
+        yield Text(_best(study, group, against))
+    span = figures.limits(plain[["value", "low", "high"]].to_numpy().ravel())
+    yield Figure(
+        f"Learners on the arm {study.plain_arm}: {metric_name(metric)} with 95 % intervals. Two intervals may "
+        "overlap although the paired difference is measured, because both learners see the same images.",
+        [
+            Panel(
+                study.name("learners", task),
+                TASK_MEANING.get(task, task),
+                figures.learners(group, metric, span),
+                f"{metric_name(metric)} of each learner with its interval, task {task}",
+            )
+            for (task,), group in study.by(plain, "task")
+        ],
+    )
+    yield _learner_table(study, plain, against)
+
+
+def _best(study: Study, group: "pd.DataFrame", against: "pd.DataFrame") -> str:
+    metric, first = study.metric, group.iloc[0]
+    lower = metric in LOWER_IS_BETTER
+    top = group.loc[(group["value"] * (-1 if lower else 1)).idxmax()]
+    value = interval(top["value"], top["low"], top["high"])
+    opening = (
+        f"Task {first['task']}, K = {first['shots']}: {top['learner']} has the {'lowest' if lower else 'highest'} "
+        f"{metric_name(metric)}, {value}{unit(metric).replace(',', '').replace(' ×100', '')}."
+    )
+    here = against[(against["task"] == first["task"]) & (against["shots"] == first["shots"])]
+    compared = [
+        _compared(study, str(top["learner"]), row) for row in _about(here, str(top["learner"]))
+    ]
+    return " ".join([opening, *(compared or ["No paired comparison of learners was asked for."])])
+
+
+def _about(here: "pd.DataFrame", best: str) -> "Sequence[dict[str, Any]]":
+    mine = here[here["learner"] == best]
+    rows = mine if len(mine) else here[here["baseline"] == f"learner:{best}"]
+    return rows.to_dict("records")  # type: ignore[return-value]  # keys are column names
+
+
+def _compared(study: Study, best: str, row: "dict[str, Any]") -> str:
+    mine = row["learner"] == best
+    other = row["baseline"].removeprefix("learner:") if mine else row["learner"]
+    gain = row["gain"] if mine else -row["gain"]
+    low, high = (
+        (row["gain_low"], row["gain_high"]) if mine else (-row["gain_high"], -row["gain_low"])
+    )
+    amount = f"{signed(gain, low, high)} points"
+    if not (np.isfinite(low) and np.isfinite(high)):
+        return f"Against {other}: {amount}, with too few {study.groups} for an interval."
+    if low > 0 or high < 0:
+        return f"It differs measurably from {other}: {amount}."
+    return f"No measured difference from {other}: {amount}."
+
+
+def _learner_table(study: Study, plain: "pd.DataFrame", against: "pd.DataFrame") -> Table:
+    metric = study.metric
+    baselines = sorted(against["baseline"].unique())
+    found = {
+        (row["task"], row["shots"], row["learner"], row["baseline"]): signed(
+            row["gain"], row["gain_low"], row["gain_high"]
+        )
+        for row in against.to_dict("records")
+    }
+    rows = [
+        (
+            row["task"],
+            str(row["shots"]),
+            row["learner"],
+            interval(row["value"], row["low"], row["high"]),
+            *(
+                found.get((row["task"], row["shots"], row["learner"], name), "–")
+                for name in baselines
+            ),
+            f"{row['n_groups']} × {row['n_draws']}",
+        )
+        for row in plain.to_dict("records")
+    ]
+    minus = (f"better than {name.removeprefix('learner:')} by, points" for name in baselines)
+    return Table(
+        f"Learners on the arm {study.plain_arm}, and their paired difference on the same images and draws, with "
+        f"95 % intervals. Exploratory. n: test {study.groups} × draws.",
+        ("task", "K", "learner", f"{metric_name(metric)}{unit(metric)}", *minus, "n"),
+        rows,
+        frozenset({1, *range(3, 5 + len(baselines))}),
+    )
