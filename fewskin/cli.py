@@ -286,7 +286,22 @@ def _verdicts(folder: Path) -> list[str]:
 def _list(rest: Sequence[str]) -> int:
     for name, summary in listed(*(rest[:2] or [""])):
         print(f"{name:<24} {summary}".rstrip())
+    if len(rest) == 2:
+        _print_keywords(*rest)
     return 0
+
+
+def _print_keywords(kind: str, name: str) -> None:
+    from fewskin.display import argument_help, print_table
+    from fewskin.plugins import find, keywords, list_plugins
+
+    if kind not in ("sources", "generators", "learners") or name not in list_plugins(kind):  # type: ignore[arg-type] # checked just before
+        return
+    target = find(kind, name)  # type: ignore[arg-type] # checked just before
+    meaning = argument_help(target)
+    rows = [(key, _plain(p.default), meaning.get(key, "")) for key, p in keywords(target).items()]
+    print()
+    print_table(("key", "default", "meaning"), rows)
 
 
 def _verb_help(verb: str) -> int:

@@ -12,7 +12,16 @@ from fewskin.errors import ConfigError, PluginError
 from fewskin.paths import atomic_write
 from fewskin.provenance import unknown
 
-__all__ = ["find", "list_plugins", "load_object", "make", "save_object", "summary"]
+__all__ = [
+    "check_keywords",
+    "find",
+    "keywords",
+    "list_plugins",
+    "load_object",
+    "make",
+    "save_object",
+    "summary",
+]
 
 Kind = Literal["generators", "learners", "sources"]
 _FOLDERS = {"generators": "generators", "learners": "learners", "sources": "data/sources"}
