@@ -11,6 +11,7 @@ from fewskin.data.measures import MIN_GROUPS, Measure
 from fewskin.errors import TableError
 from fewskin.functional.intervals import (
     Variance,
+    logit_interval,
     simultaneous_alpha,
     t_interval,
     two_way_covariance,
@@ -25,6 +26,7 @@ Index = npt.NDArray[np.int64]
 
 _TWO_WAY = "two-way (draw x group) variance, jackknife within class, Satterthwaite t"
 _ONE_DRAW = "one draw, so no draw variance; jackknife over groups within class, t"
+_NO_VARIANCE = "no variance between groups; Clopper-Pearson of the smallest class"
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def estimate(
         found: the measure, or a paired difference of two.
         strata: (G,) class within which each group is resampled.
         alpha: 1 - level of the interval.
-        bounds: the metric's range, to which the interval is cut; None for a difference.
+        bounds: the metric's range, for an interval on the logit scale; None for a difference.
     """
     value, n_draws = float(found.values.mean()), len(found.values)
     blank = Estimate(value, np.nan, np.nan, n_draws, "", None)
@@ -76,23 +78,20 @@ def estimate(
             f"{MIN_GROUPS} needed",
         )
     variance = two_way_variance(found.values, found.influence, strata)
-    low, high = t_interval(value, variance, alpha)
     method = _TWO_WAY if n_draws > 1 else _ONE_DRAW
-    if variance.total == 0 and _at_the_edge(value, bounds):
-        # Every group was right (or wrong): the t interval would be a point.
+    inside = bounds is not None and bounds[0] < value < bounds[1]
+    if variance.total == 0 and not inside and (value != 0 or bounds):
+        # Every group was right (or wrong): a t interval would be a point.
         margin = zero_variance_margin(found.smallest, alpha)
-        low, high, method = (
-            value - margin,
-            value + margin,
-            "no variance: Clopper-Pearson of the smallest class",
-        )
+        low, high, method = value - margin, value + margin, _NO_VARIANCE
+    elif bounds is not None and inside:
+        low, high = logit_interval(value, variance, bounds, alpha)
+        method += " on the logit scale"
+    else:
+        low, high = t_interval(value, variance, alpha)
     if bounds:
         low, high = max(low, bounds[0]), min(high, bounds[1])
     return Estimate(value, low, high, n_draws, method, variance)
-
-
-def _at_the_edge(value: float, bounds: tuple[float, float] | None) -> bool:
-    return value in bounds if bounds else value != 0
 
 
 def compare(

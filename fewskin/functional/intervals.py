@@ -2,10 +2,11 @@
 
 A metric is measured on D draws of the support set and G test groups (patients). Its mean over draws
 has variance V_draw + V_patient - V_interaction, since draw-by-patient noise is in both of the first
-two; a t with Satterthwaite's degrees of freedom turns it into an interval. Metrics that are no
-means enter by jackknife pseudo-values (`fewskin.functional.jackknife`), groups being resampled within
-their class. The draws are taken as a sample: what they have in common (one support pool, one base
-fit) is not in it.
+two (V_draw - V_interaction counts as 0 where it comes out negative); a t with Satterthwaite's degrees
+of freedom turns it into an interval, for a plain value on the logit scale. Metrics that are no means
+enter by jackknife pseudo-values (`fewskin.functional.jackknife`), groups being resampled within their
+class. The draws are taken as a sample: what they have in common (one support pool, one base fit) is
+not in it.
 `scripts/bench/coverage.py` measures the coverage.
 
 Source: two-way random effects, Gallas, Bandos, Samuelson and Wagner 2009 (one-shot MRMC variance);
@@ -13,14 +14,15 @@ Satterthwaite 1946.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special, stats
 
 __all__ = [
     "Variance",
+    "logit_interval",
     "simultaneous_alpha",
     "t_interval",
     "two_way_bootstrap",
@@ -32,13 +34,15 @@ __all__ = [
 Array = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
 
+_ROUNDING = 1e-24  # a variance below this is the rounding error of differences that are all 0
+
 
 @dataclass(frozen=True)
 class Variance:
     """Variance of a mean over draws and groups, and where it comes from.
 
     Attributes:
-        total: max(draw + patient - interaction, draw, patient); never negative.
+        total: patient + max(draw - interaction, 0); never negative.
         df: Satterthwaite's degrees of freedom; inf when `total` is 0.
         draw: from the choice of support sets; 0 with one draw.
         patient: from the choice of test groups.
@@ -77,15 +81,15 @@ def two_way_variance(values: Array, influence: Array, strata: Index) -> Variance
     rest = ((rest - _stratum_mean(rest, strata)) ** 2).sum(axis=0)
     cells = np.maximum(n_draws - 1, 1) * free
     both = _spread(rest, strata) / (cells * n_draws * np.maximum(sizes, 1))
-    parts = [
-        (draw, np.array([draw]), np.array([n_draws - 1])),
-        (patient.sum(), patient, free),
-        (both.sum(), both, cells),
-    ]
-    total = max(draw + parts[1][0] - parts[2][0], draw, parts[1][0])
-    noise = sum(float((part**2 / np.maximum(df, 1)).sum()) for _, part, df in parts)
-    df = total**2 / noise if noise > 0 else np.inf
-    return Variance(float(total), float(max(df, 1.0)), draw, float(parts[1][0]), float(parts[2][0]))
+    interaction = float(both.sum())
+    noise = float((patient**2 / free).sum())
+    if draw > interaction:
+        # Only a draw part that is counted brings its uncertainty.
+        noise += draw**2 / (n_draws - 1) + float((both**2 / cells).sum())
+    total = float(patient.sum()) + max(draw - interaction, 0.0)
+    total = total if total > _ROUNDING else 0.0
+    df = max(total**2 / noise, 1.0) if noise > 0 else np.inf
+    return Variance(total, df, draw, float(patient.sum()), interaction)
 
 
 def _spread(squares: Array, strata: Index) -> Array:
@@ -115,6 +119,32 @@ def t_interval(centre: float, variance: Variance, alpha: float = 0.05) -> tuple[
         else 0.0
     )
     return centre - half, centre + half
+
+
+def logit_interval(
+    value: float, variance: Variance, bounds: tuple[float, float], alpha: float = 0.05
+) -> tuple[float, float]:
+    """Return the t interval of a bounded metric made on the logit scale, where it is symmetric.
+
+    With 20 patients a class the plain t interval of an AUC covers .93, this one .95 to .96.
+
+    Args:
+        value: strictly inside `bounds`.
+        variance: of the value.
+        bounds: the metric's range.
+        alpha: 1 - level.
+
+    Example:
+        >>> low, high = logit_interval(0.9, Variance(0.0036, 1e9, 0.0, 0.0036, 0.0), (0.0, 1.0))
+        >>> round(low, 3), round(high, 3)
+        (0.709, 0.971)
+    """
+    low, width = bounds[0], bounds[1] - bounds[0]
+    share = (value - low) / width
+    slope = share * (1 - share) * width
+    scaled = replace(variance, total=variance.total / slope**2)
+    ends = special.expit(t_interval(float(special.logit(share)), scaled, alpha))
+    return low + width * float(ends[0]), low + width * float(ends[1])
 
 
 def zero_variance_margin(n_groups: int, alpha: float = 0.05) -> float:
