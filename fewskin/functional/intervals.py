@@ -1,12 +1,12 @@
 """Intervals that count both chances: which patients were tested, and which were drawn as support.
 
-A metric is measured on D draws of the support set and G test groups (patients). Its mean over draws
-has variance V_draw + V_patient - V_interaction, since draw-by-patient noise is in both of the first
-two (V_draw - V_interaction counts as 0 where it comes out negative); a t with Satterthwaite's degrees
-of freedom turns it into an interval, for a plain value on the logit scale. Metrics that are no means
-enter by jackknife pseudo-values (`fewskin.functional.jackknife`), groups being resampled within their
-class. The draws are taken as a sample: what they have in common (one support pool, one base fit) is
-not in it.
+A metric is measured on D draws of the support set and G test groups (patients). Its mean over
+draws has variance V_draw + V_patient - V_interaction, since draw-by-patient noise is in both of
+the first two (V_draw - V_interaction counts as 0 where it comes out negative); a t with
+Satterthwaite's degrees of freedom turns it into an interval, for a plain value on the logit
+scale. Metrics that are no means enter by jackknife pseudo-values
+(`fewskin.functional.jackknife`), groups being resampled within their class. The draws are taken
+as a sample: what they have in common (one support pool, one base fit) is not in it.
 `scripts/bench/coverage.py` measures the coverage.
 
 Source: two-way random effects, Gallas, Bandos, Samuelson and Wagner 2009 (one-shot MRMC variance);

@@ -9,9 +9,10 @@ patients, half of them in each of two classes; balanced accuracy and AUC; the pl
 paired gain of an arm over its control. The truth is the mean over all draws and all patients, by
 quadrature.
 
-Scores are normal: a patient's part (half of the variance, the same in every draw and arm), and a
-part of its own for each draw and patient, half of which the two arms share. A draw moves the distance
-of the two classes. The peer is the usual interval over patients alone, which takes the draws as given.
+Scores are normal: a patient's part (half of the variance, the same in every draw and arm), and
+a part of its own for each draw and patient, half of which the two arms share. A draw moves the
+distance of the two classes. The peer is the usual interval over patients alone, which takes the
+draws as given.
 """
 
 import argparse
@@ -206,7 +207,7 @@ def markdown(
         "# Coverage of the 95 % intervals",
         "",
         f"`{command}`, {date}, {machine}, {seconds:.0f} s;",
-        f"{n_runs} simulated experiments a row (standard error of a coverage of .95: {error:.1f} %).",
+        f"{n_runs} simulated experiments a row (standard error of .95: {error:.1f} %).",
         "",
         f"{inside} of {len(rows)} regimes lie in 93-98 %;",
         f"lowest {min(ours):.3f}, highest {max(ours):.3f}.",
