@@ -47,7 +47,7 @@ class Bundle:
     Attributes:
         manifest: checked rows, text cells, and where their images are.
         folders: input name -> result folders, in the order given.
-        records: `stage.json` of every result the report rests on, however deep, keyed by its folder.
+        records: folder -> `stage.json` of every result the report rests on, however deep.
         settings: the experiment as planned; empty when stages were run by hand.
     """
 
@@ -116,7 +116,7 @@ def _read(folder: Path, name: str, schema: Schema) -> "pd.DataFrame":
 
 
 def _read_first(folders: Sequence[Path], name: str, schema: Schema) -> "pd.DataFrame":
-    # `check` repeats the findings of `ingest`, so the first folder that has the table has all of it.
+    # `check` repeats the findings of `ingest`, so the first folder with the table has all of it.
     found = [folder for folder in folders if (folder / f"{name}.csv").is_file()]
     return _read(found[0], name, schema) if found else _empty(schema)
 

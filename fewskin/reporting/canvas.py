@@ -1,11 +1,11 @@
-"""Drawings as SVG text: equal input gives equal bytes, any text is safe, colours follow the page."""
+"""Drawings as SVG text: equal input, equal bytes; any text is safe; colours follow the page."""
 
 import io
 import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ __all__ = [
     "to_svg",
 ]
 
-# Okabe & Ito's colour-blind safe set (https://jfly.uni-koeln.de/color/) with its yellow left out, which
+# Okabe & Ito's colour-blind safe set (https://jfly.uni-koeln.de/color/) without its yellow, which
 # is too light for lines on paper; the first is a grey for the arm without generated images.
 SERIES = ("#59636e", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -33,9 +33,10 @@ INK, MUTED, GRID = "#1b1f24", "#656d77", "#d5d9de"
 WIDTH = 340  # points; one panel fills a phone and a third of a desktop page
 _ROLES = {INK: "ink", MUTED: "muted", GRID: "grid", "#ffffff": "paper"}
 _ROLES |= {colour: f"s{i}" for i, colour in enumerate(SERIES)}
+_LARGEST = 1.25  # pixels a point; larger type would shout beside the text
 _SVG = "http://www.w3.org/2000/svg"
 _XLINK = "http://www.w3.org/1999/xlink"
-_STYLE = {
+_STYLE: Any = {  # the type of matplotlib's settings is a literal of all their names
     "svg.fonttype": "none",
     "svg.hashsalt": "fewskin",
     # A `$` in a class name is a character, not mathematics.
@@ -62,11 +63,21 @@ _STYLE = {
 }
 
 
+def colour(i: int) -> str:
+    """Return the colour of the i-th series; with more series than colours they repeat."""
+    return SERIES[i % len(SERIES)]
+
+
+def marker(i: int) -> str:
+    """Return the mark of the i-th series, so that it can be told without colour."""
+    return MARKERS[i % len(MARKERS)]
+
+
 def clean(text: str) -> str:
-    """Return `text` without the control characters and surrogates that no document may hold.
+    r"""Return `text` without the control characters and surrogates that no document may hold.
 
     Example:
-        >>> clean("a\\x00b\\tc")
+        >>> clean("a\x00b\tc")
         'ab c'
     """
     spaced = re.sub(r"[\t\r\n\x0b\x0c\x85\u2028\u2029]+", " ", text)
@@ -88,20 +99,26 @@ def shorten(text: str, limit: int) -> str:
 
 @contextmanager
 def canvas(
-    height: float, *, left: float, bottom: float = 42, top: float = 26, right: float = 12
+    height: float,
+    *,
+    left: float,
+    bottom: float = 42,
+    top: float = 26,
+    right: float = 12,
+    width: float = WIDTH,
 ) -> "Iterator[Axes]":
-    """Give the axes of one panel; its margins are points. Draw and call `to_svg` inside the block."""
+    """Give the axes of one panel; sizes are points. Draw and call `to_svg` inside the block."""
     import matplotlib
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
         # The reader's browser has the glyph that the measuring font lacks.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        figure = Figure(figsize=(WIDTH / 72, height / 72), dpi=72)
+        figure = Figure(figsize=(width / 72, height / 72), dpi=72)
         box = (
-            left / WIDTH,
+            left / width,
             bottom / height,
-            1 - (left + right) / WIDTH,
+            1 - (left + right) / width,
             1 - (bottom + top) / height,
         )
         yield figure.add_axes(box)
@@ -171,6 +188,8 @@ def inline(svg: str, *, prefix: str, alt: str) -> str:
             element.set(name, _adapt(name, value, prefix))
     for ground in [child for child in root if child.get("class") == "ground"]:
         root.remove(ground)
+    width = float(root.get("viewBox", f"0 0 {WIDTH} 0").split()[2])
+    root.set("style", f"max-width: {_LARGEST * width:.0f}px")
     for name in ("width", "height", "xmlns"):
         root.attrib.pop(name, None)
     root.set("role", "img")

@@ -47,9 +47,10 @@ def _audit(study: Study) -> Iterator[Block]:
         yield Text("No audit of generated images was given to this report.", "note")
         return
     yield Text(
-        "Within each class, a simple classifier on colour and sharpness is asked which images were generated. 50 means "
-        "it cannot tell; near 100 a learner could take the traces of the generator for the disease. "
-        "Near copies: generated images that almost repeat a real one, so that they add little."
+        "Within each class, a simple classifier on colour and sharpness is asked which images "
+        "were generated. 50 means it cannot tell; near 100 a learner could take the traces of the "
+        "generator for the disease. Near copies: generated images that almost repeat a real one, "
+        "so that they add little."
     )
     cells = [
         (
@@ -63,8 +64,8 @@ def _audit(study: Study) -> Iterator[Block]:
         for row in rows.to_dict("records")
     ]
     yield Table(
-        f"AUC ×100 of “generated?” within a class, cross-validated by {study.groups[:-1]}, with its 95 % interval "
-        "where there are enough groups.",
+        f"AUC ×100 of “generated?” within a class, cross-validated by {study.groups[:-1]}, with "
+        "its 95 % interval where there are enough groups.",
         (
             "arm",
             "class",
@@ -92,8 +93,8 @@ def _data(study: Study) -> Iterator[Block]:
     rows = study.bundle.rows
     n_groups = rows["group_id"].nunique() if (rows["group_id"] != "").any() else len(rows)
     yield Text(
-        f"{plural(len(rows), 'image')} of {plural(rows['label'].nunique(), 'class')} in {n_groups:,} groups. "
-        f"{_group_kind(study)}"
+        f"{plural(len(rows), 'image')} of {plural(rows['label'].nunique(), 'class')} in "
+        f"{n_groups:,} groups. {_group_kind(study)}"
     )
     yield _counts(study)
     yield Table(
@@ -107,30 +108,26 @@ def _data(study: Study) -> Iterator[Block]:
 
 
 def _group_kind(study: Study) -> str:
-    kinds = {
-        "patients": "Groups are patients, joined where they share copies of an image; no group is on both "
-        "sides of a split.",
-        "lesions": "Groups are lesions, because the data names no patients: two lesions of one patient may lie on both "
-        "sides of a split, so results may be too good for new patients.",
-        "images": "The data names neither patients nor lesions, so each image is its own group unless it has a copy: "
-        "one patient may lie on both sides of a split, so results may be too good for new patients.",
-    }
-    mixed = (
-        "Patient or lesion ids are known for some images only; the others are their own groups, so one patient "
-        "may lie on both sides of a split."
+    if study.groups == "patients":
+        return (
+            "Groups are patients, joined where they share copies; none is on both sides of a split."
+        )
+    leak = "one patient may lie on both sides of a split, so results may be too good for new ones."
+    if study.groups == "lesions":
+        return f"The data names lesions, not patients, so groups are lesions: {leak}"
+    if study.groups == "images":
+        return f"The data names neither patients nor lesions, so each image is a group: {leak}"
+    return (
+        f"Patient or lesion ids are known for some images only; the others are groups alone: {leak}"
     )
-    return kinds.get(study.groups, mixed)
 
 
 def _counts(study: Study) -> Table:
     rows, counts = study.bundle.rows, study.bundle.counts
     if not len(counts):
-        grouped = rows.replace({"patient_id": {"": None}, "group_id": {"": None}}).groupby("label")
-        counts = grouped.agg(
-            n_images=("image_id", "size"),
-            n_patients=("patient_id", "nunique"),
-            n_groups=("group_id", "nunique"),
-        ).reset_index()
+        known = rows[["label", "image_id", "patient_id", "group_id"]].replace("", np.nan)
+        counts = known.groupby("label").nunique().reset_index()
+        counts = counts.set_axis(["label", "n_images", "n_patients", "n_groups"], axis=1)
     shares = (rows["label"].value_counts(normalize=True)).to_dict()
     cells = [
         (
@@ -179,23 +176,21 @@ def _roles(study: Study) -> Iterator[Block]:
     joint["group_id"] = joint["group_id"].where(
         joint["group_id"].fillna("") != "", joint["image_id"]
     )
-    table = joint.groupby(["task", "label", "role"]).agg(
-        images=("image_id", "nunique"), groups=("group_id", "nunique")
-    )
-    roles = ("base", "pool", "test")
-    cells = []
-    for (task, label), group in table.groupby(level=["task", "label"]):
-        found = {
-            role: (int(row["images"]), int(row["groups"])) for (_, _, role), row in group.iterrows()
-        }
-        parts = (
-            f"{found[role][0]:,} / {found[role][1]:,}" if role in found else "–" for role in roles
-        )
-        cells.append((task, label, *parts))
+    wanted = joint[joint["role"] != "support"].groupby(["task", "label", "role"])
+    counts = {
+        key: f"{len(set(part['image_id'])):,} / {part['group_id'].nunique():,}"
+        for key, part in wanted
+    }
+    pairs = sorted({(str(task), str(label)) for task, label, _ in counts})
+    cells = [
+        (task, label, *(counts.get((task, label, role), "–") for role in ("base", "pool", "test")))
+        for task, label in pairs
+    ]
     if cells:
         yield Table(
-            "Who does what, images / groups. Base: plentiful classes for fitting beforehand. Pool: the few patients "
-            "that draws are taken from. Test: never seen before the last step, the same for every arm and draw.",
+            "Who does what, images / groups. Base: plentiful classes for fitting beforehand. "
+            "Pool: the few patients that draws are taken from. Test: never seen before the last "
+            "step, the same for every arm and draw.",
             ("task", "class", "base", "pool", "test"),
             cells,
             frozenset({2, 3, 4}),
@@ -219,7 +214,8 @@ def _findings(study: Study) -> Iterator[Block]:
             (f"{name}: {meaning}" if meaning else name, f"{len(group):,}", joined(examples))
         )
     yield Table(
-        f"What checking found, with the first {_EXAMPLES} examples of each kind; all are in tables/findings.csv.",
+        f"What checking found, with the first {_EXAMPLES} examples of each kind; all are in "
+        "tables/findings.csv.",
         ("finding", "rows", "examples"),
         cells,
         frozenset({1}),

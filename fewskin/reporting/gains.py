@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from fewskin.reporting import figures
+from fewskin.reporting import figures, row_figures
 from fewskin.reporting.blocks import Block, Figure, Panel, Section, Table, Text
 from fewskin.reporting.study import Study
 from fewskin.reporting.wording import TASK_MEANING, interval, joined, metric_name, signed, unit
@@ -17,9 +17,9 @@ def gain_section(study: Study) -> Section:
 
 def _gains(study: Study) -> Iterator[Block]:
     yield Text(
-        f"A gain is the difference between an arm and a control ({joined(study.controls)}) on the same test images "
-        "and the same draws; above 0 is better, for every metric. It is claimed only where the intervals over all "
-        "controls lie above 0."
+        f"A gain is the difference between an arm and a control ({joined(study.controls)}) on the "
+        "same test images and the same draws; above 0 is better, for every metric. It is claimed "
+        "only where the intervals over all controls lie above 0."
     )
     for task, metric, stratum in study.headlines():
         yield from _forest(study, task, metric, stratum)
@@ -31,20 +31,22 @@ def _forest(study: Study, task: str, metric: str, stratum: str) -> Iterator[Bloc
     if not len(rows):
         return
     what = study.measure_name(metric, stratum)
-    span = figures.limits(rows[["gain", "gain_low", "gain_high"]].to_numpy().ravel(), zero=True)
+    span = row_figures.limits(rows[["gain", "gain_low", "gain_high"]].to_numpy().ravel(), zero=True)
     marks = joined(
         f"over {name} ({shape})"
-        for name, shape in zip(study.controls, figures.SHAPES, strict=False)
+        for name, shape in zip(study.controls, row_figures.SHAPES, strict=False)
     )
     yield Figure(
-        f"{TASK_MEANING.get(task, task).capitalize()}. Gain in {what} {marks}, with 95 % intervals. The dark line is "
-        "no gain; right of it is better. A mark without a bar has too few groups for an interval.",
+        f"{TASK_MEANING.get(task, task).capitalize()}. Gain in {what} {marks}, with 95 % "
+        "intervals. The dark line is no gain; right of it is better. A mark without a bar has too "
+        "few groups for an interval.",
         [
             Panel(
                 study.name("gains", task, stratum, learner),
                 learner,
-                figures.forest(group, study.arms, study.controls, span),
-                f"Gains of each arm over the controls with intervals, task {task}, learner {learner}",
+                row_figures.forest(group, study.arms, study.controls, span),
+                f"Gains of each arm over the controls with intervals, task {task}, learner "
+                f"{learner}",
             )
             for (learner,), group in study.by(rows, "learner")
         ],
@@ -74,10 +76,11 @@ def _gain_table(study: Study, task: str, metric: str, stratum: str) -> Table:
     ]
     over = (f"gain over {control}, points" for control in study.controls)
     return Table(
-        f"Task {task}: {what} of every arm, and its paired gains, with 95 % intervals. n: test {study.groups} × draws.",
+        f"Task {task}: {what} of every arm, and its paired gains, with 95 % intervals. n: test "
+        f"{study.groups} × draws.",
         ("K", "learner", "arm", f"{what}{unit(metric)}", *over, "n"),
         rows,
-        frozenset({0, *range(3, 5 + len(study.controls))}),
+        frozenset(range(3, 5 + len(study.controls))),
     )
 
 
@@ -94,22 +97,24 @@ def _draws(study: Study) -> Iterator[Block]:
         yield Text("No values of single draws were found.", "note")
         return
     yield Text(
-        "Which few patients happen to be at hand matters. Each dot is one draw of K patients per class; a thin line "
-        "joins the same draw in every arm, so that a gain shows as lines that lean the same way."
+        "Which few patients happen to be at hand matters. Each dot is one draw of K patients per "
+        "class; a thin line joins the same draw in every arm, so that a gain shows as lines that "
+        "lean the same way."
     )
     for (task,), rows in study.by(draws, "task"):
-        span = figures.limits(rows["value"])
+        span = row_figures.limits(rows["value"])
         panels = [
             Panel(
                 study.name("draws", task, learner),
                 learner,
-                figures.dots(group, study.arms, metric, span),
+                row_figures.dots(group, study.arms, metric, span),
                 f"{metric_name(metric)} of each draw by arm, task {task}, learner {learner}",
             )
             for (learner,), group in study.by(rows, "learner")
         ]
         yield Figure(
-            f"Task {task}: {metric_name(metric)} of each draw (dots), joined between arms. The bar is the mean.",
+            f"Task {task}: {metric_name(metric)} of each draw (dots), joined between arms. The bar "
+            "is the mean.",
             panels,
         )
 
@@ -127,18 +132,20 @@ def _curves(study: Study) -> Iterator[Block]:
         yield Text(f"Only K = {ks} was run, so there is no curve.", "note")
         return
     for (task,), rows in study.by(plain, "task"):
-        span = figures.limits(rows[["value", "low", "high"]].to_numpy().ravel())
+        span = row_figures.limits(rows[["value", "low", "high"]].to_numpy().ravel())
         panels = [
             Panel(
                 study.name("shots", task, learner),
                 learner,
                 figures.curve(group, study.arms, metric, span),
-                f"{metric_name(metric)} over the number of patients K by arm, task {task}, learner {learner}",
+                f"{metric_name(metric)} over the number of patients K by arm, task {task}, learner "
+                f"{learner}",
             )
             for (learner,), group in study.by(rows, "learner")
         ]
         yield Figure(
-            f"Task {task}: {metric_name(metric)} over K, with 95 % intervals over draws and {study.groups}. Arms share "
-            "images and draws, so overlapping intervals here do not mean that a paired gain is absent.",
+            f"Task {task}: {metric_name(metric)} over K, with 95 % intervals over draws and "
+            f"{study.groups}. Arms share images and draws, so overlapping intervals here do not "
+            "mean that a paired gain is absent.",
             panels,
         )

@@ -14,20 +14,21 @@ _HTML = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
 
 
 def escape(text: str) -> str:
-    """Return text in which no character is Markdown or HTML.
+    r"""Return text in which no character is Markdown or HTML.
 
     Example:
-        >>> escape("a|b <i> *c*")
-        'a\\\\|b &lt;i&gt; \\\\*c\\\\*'
+        >>> escape("a|b <i> *c* real_only")
+        'a\\|b &lt;i&gt; \\*c\\* real_only'
     """
     safe = clean(text).replace("&", "&amp;")
     safe = _SPECIAL.sub(lambda found: _HTML.get(found[1], f"\\{found[1]}"), safe)
-    # A line may not start a list, a quotation or a heading underline by accident.
-    return (
-        re.sub(r"^(\s*)([-+=]|\d+[.)])", r"\1\\\2", safe)
-        if re.match(r"\s*([-+=]|\d+[.)]\s)", safe)
-        else safe
-    )
+    # At the start of a line these would open a list or underline a heading.
+    return re.sub(r"^(\s*)(?:([-+=])|(\d+)([.)])(?=\s))", _literal_start, safe)
+
+
+def _literal_start(found: "re.Match[str]") -> str:
+    space, bullet, number, stop = found.groups()
+    return f"{space}\\{bullet}" if bullet else f"{space}{number}\\{stop}"
 
 
 def to_markdown(document: Document) -> str:

@@ -15,13 +15,14 @@ __all__ = ["DISCLAIMER", "limit_section", "method_section", "provenance_section"
 DISCLAIMER = "Research tool, not a medical device. Nothing here may guide the care of a patient."
 _CHOICE = {
     "fixed": "nothing was chosen on this data: all settings were fixed beforehand",
-    "base_episodes": "settings were chosen on the base classes alone, treated as if they were rare, with the same K",
+    "base_episodes": "settings were chosen on base classes, treated as if rare, with the same K",
     "support_cv": "settings were chosen by cross-validation within the support images",
 }
 _INTERVALS = (
-    "Intervals are 95 %: the variance over draws of the support patients plus the variance over test groups minus their "
-    "interaction (found by leaving out one group at a time within its class), with a Satterthwaite t. They answer "
-    "“other support patients and other test patients of the same kind”, not another hospital or camera."
+    "Intervals are 95 %: the variance over draws of the support patients plus the variance over "
+    "test groups minus their interaction (found by leaving out one group at a time within its "
+    "class), with a Satterthwaite t. They answer “other support patients and other test patients "
+    "of the same kind”, not another hospital or camera."
 )
 
 
@@ -30,8 +31,8 @@ def simulated_note(study: Study) -> str:
     if not study.bundle.simulated:
         return ""
     return (
-        "Simulated data: every photograph was drawn by a program and no patient was involved. The results test the "
-        "method and say nothing about real skin disease."
+        "Simulated data: every photograph was drawn by a program and no patient was involved. The "
+        "results test the method and say nothing about real skin disease."
     )
 
 
@@ -43,8 +44,9 @@ def method_section(study: Study) -> Section:
 def _methods(study: Study) -> Iterator[Block]:
     yield Table("The design.", ("what", "value"), list(_design(study)))
     yield Text(
-        "All arms of a learner see the same draws, the same seeds, and take the same steps with the same batch size, "
-        "augmentation and class balance; an arm only changes which images fill a batch."
+        "All arms of a learner see the same draws, the same seeds, and take the same steps with "
+        "the same batch size, augmentation and class balance; an arm only changes which images "
+        "fill a batch."
     )
     yield Text(_INTERVALS)
     methods = [text for text in study.bundle.gains["method"].unique() if text]
@@ -143,7 +145,8 @@ def _primary(study: Study) -> str:
     row = study.primary
     if row is None:
         return "none: every comparison is exploratory"
-    return f"{study.measure_name(row['metric'], row['stratum'])}, task {row['task']}, K = {row['shots']}, learner {row['learner']}"
+    measure = study.measure_name(row["metric"], row["stratum"])
+    return f"{measure}, task {row['task']}, K = {row['shots']}, learner {row['learner']}"
 
 
 def _power(study: Study) -> str:
@@ -152,13 +155,15 @@ def _power(study: Study) -> str:
     known = verdicts["detectable"].to_numpy(float)
     known = known[np.isfinite(known)]
     opening = (
-        "The smallest detectable gain is 2.8 standard errors of the difference between the two controls, a true gain "
-        "that would be found 4 times in 5; it does not look at the other arms. "
+        "The smallest detectable gain is 2.8 standard errors of the difference between the two "
+        "controls, a true gain that would be found 4 times in 5; it does not look at the other "
+        "arms. "
     )
     if row is not None and np.isfinite(row["detectable"]):
-        return f"{opening}For the primary comparison it is {shown(row['detectable'])} points of {metric_name(row['metric'])}."
+        amount = f"{shown(row['detectable'])} points of {metric_name(row['metric'])}"
+        return f"{opening}For the primary comparison it is {amount}."
     if len(known):
-        return f"{opening}Here it is {shown(known.min())} to {shown(known.max())} points over the comparisons above."
+        return f"{opening}Here it is {shown(known.min())} to {shown(known.max())} points."
     return f"{opening}It could not be computed here: it needs both controls and an interval."
 
 
@@ -178,13 +183,14 @@ def _provenance(study: Study, command: str, notes: str) -> Iterator[Block]:
         yield Text("The tables came without records of how they were made.", "warning")
         return
     yield Table(
-        "The results this report was made from. A key names a result by everything that went into it; the same key "
-        "means the same numbers.",
+        "The results this report was made from. A key names a result by everything that went into "
+        "it; the same key means the same numbers.",
         ("input", "stage", "key", "settings"),
         list(_inputs(study)),
     )
     yield Table(
-        "Everything these results rest on, as far as its record is still there; each is a row of tables/provenance.csv.",
+        "Everything these results rest on, as far as its record is still there; each is a row of "
+        "tables/provenance.csv.",
         ("stage", "results", "computing time"),
         list(_stages(study)),
         frozenset({1, 2}),
@@ -258,8 +264,8 @@ def _limits(study: Study) -> Iterator[str]:
         yield simulated_note(study)
     if study.groups != "patients":
         yield (
-            f"Groups are {study.groups}, not patients, where no patient ids were given; independence of test and support "
-            "patients cannot be checked there."
+            f"Groups are {study.groups}, not patients, where no patient ids were given; "
+            "independence of test and support patients cannot be checked there."
         )
     tone = (rows["skin_tone"] != "").mean() if len(rows) else 0.0
     if tone < 1:
@@ -272,19 +278,20 @@ def _limits(study: Study) -> Iterator[str]:
     elif rows["skin_tone"].nunique() > 1:
         yield "Results are not broken down by skin tone, although it is known."
     if rows["dataset"].nunique() <= 1:
-        yield "All images come from one data set; other clinics, cameras and populations were not tested."
+        yield "All images come from one data set; other clinics and cameras were not tested."
     if int(gains["n_base_seeds"].max()) < 3:
         n = plural(int(gains["n_base_seeds"].max()), "base fit")
-        yield f"Everything rests on {n} per learner; another seed of the base fit could shift all its arms together."
+        yield f"Everything rests on {n} a learner; another seed could shift all its arms together."
     paired = gains[gains["baseline"].isin(study.controls)]
     blank = int(paired["gain_low"].isna().sum())
     if blank:
-        yield f"{blank:,} of {len(paired):,} gains have no interval, because a class has fewer than 10 test groups."
+        share = f"{blank:,} of {len(paired):,} gains"
+        yield f"{share} have no interval, because a class has fewer than 10 test groups."
     many = len(study.bundle.verdicts) - int(study.bundle.verdicts["primary"].sum())
     if many > 0:
         yield (
-            f"{plural(many, 'comparison')} besides the primary one are not corrected for their number; about 1 in 20 "
-            "intervals excludes 0 without any true gain."
+            f"{plural(many, 'comparison')} besides the primary one are not corrected for their "
+            "number; about 1 in 20 intervals excludes 0 without any true gain."
         )
     yield from _independence(study)
     yield DISCLAIMER
@@ -295,6 +302,6 @@ def _independence(study: Study) -> Iterator[str]:
         weights = (spec or {}).get("weights")
         if weights:
             yield (
-                f"Learner {name} starts from weights trained elsewhere ({weights}); if their training images include "
-                "these patients, independence is unknown."
+                f"Learner {name} starts from weights trained elsewhere ({weights}); if their "
+                "training images include these patients, independence is unknown."
             )

@@ -49,8 +49,9 @@ def _matrices(study: Study, task: str, rows: "pd.DataFrame") -> Figure:
         alt = f"Confusion matrix, task {task}, learner {learner}, arm {label}"
         panels.append(Panel(name, f"{learner}, {label}", figures.confusion(group), alt))
     return Figure(
-        f"Task {task}, K = {study.shots}: percentage of each true class (row) that was called each class (column), over "
-        "all draws. Blue is right, orange is wrong. The other learners and K are in tables/confusion.csv.",
+        f"Task {task}, K = {study.shots}: percentage of each true class (row) that was called each "
+        "class (column), over all draws. Blue is right, orange is wrong. The other learners and K "
+        "are in tables/confusion.csv.",
         panels,
     )
 
@@ -103,9 +104,10 @@ def _calibration(study: Study) -> Iterator[Block]:
             for (learner,), group in study.by(here, "learner")
         ]
         yield Figure(
-            f"Task {task}, K = {study.shots}: how often the predicted class was right, by the confidence given to it. On "
-            "the dashed line confidence is honest; below it the model is too sure. A mark's area is its share of the "
-            "images. The calibration error (ECE) is in the table of all metrics.",
+            f"Task {task}, K = {study.shots}: how often the predicted class was right, by the "
+            "confidence given to it. On the dashed line confidence is honest; below it the model "
+            "is too sure. A mark's area is its share of the images. The calibration error (ECE) "
+            "is in the table of all metrics.",
             panels,
         )
 
@@ -123,8 +125,8 @@ def _metrics(study: Study) -> Iterator[Block]:
     for (task,), rows in study.by(plain, "task"):
         yield _metric_table(study, task, rows, [*metrics, *sorted(present - set(_METRICS))])
     yield Text(
-        "tables/gains.csv has these values for each class, each pair of classes and the rare classes together, "
-        "with precision, recall, F1 and AUC, and every paired gain.",
+        "tables/gains.csv has these values for each class, each pair of classes and the rare "
+        "classes together, with precision, recall, F1 and AUC, and every paired gain.",
         "note",
     )
 
@@ -148,5 +150,5 @@ def _metric_table(study: Study, task: str, rows: "pd.DataFrame", metrics: list[s
         f"Task {task}: every metric with its 95 % interval.",
         ("K", "learner", "arm", *names),
         lines,
-        frozenset({0, *range(3, 3 + len(metrics))}),
+        frozenset(range(3, 3 + len(metrics))),
     )

@@ -11,7 +11,10 @@ from fewskin.reporting.style import CSS
 __all__ = ["to_html"]
 
 # The page may load nothing: even a mistake in escaping could not reach the network or run a script.
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+_POLICY = (
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
+    "base-uri 'none'; form-action 'none'"
+)
 _LONG = 34  # characters from which a table cell gets room for several words a line
 
 
@@ -90,31 +93,30 @@ def _block(block: Block, counter: _Counter) -> str:
 
 
 def _table(table: Table, number: int) -> str:
-    return "\n".join(
-        [
-            '<div class="scroll" tabindex="0">',
-            "<table>",
-            *_table_lines(table, number),
-            "</table>",
-            "</div>",
-        ]
-    )
+    # The caption stays in place while a wide table is scrolled under it.
+    lines = [
+        f'<figure class="table">\n<figcaption id="t{number}">',
+        f"<b>Table {number}.</b>{escape(table.caption)}</figcaption>",
+        f'<div class="scroll" tabindex="0" role="region" aria-labelledby="t{number}">',
+        *_table_lines(table),
+        "</div>\n</figure>",
+    ]
+    return "\n".join(lines)
 
 
-def _table_lines(table: Table, number: int) -> Iterator[str]:
-    yield f"<caption><b>Table {number}.</b>{escape(table.caption)}</caption>"
+def _table_lines(table: Table) -> Iterator[str]:
     cells = "".join(
         f'<th scope="col"{_align(i, "", table)}>{escape(cell)}</th>'
         for i, cell in enumerate(table.header)
     )
-    yield f"<thead><tr>{cells}</tr></thead>\n<tbody>"
+    yield f"<table>\n<thead><tr>{cells}</tr></thead>\n<tbody>"
     for position, row in enumerate(table.rows):
         mark = ' class="marked"' if position in table.marked else ""
         cells = "".join(
             f"<td{_align(i, cell, table)}>{escape(cell)}</td>" for i, cell in enumerate(row)
         )
         yield f"<tr{mark}>{cells}</tr>"
-    yield "</tbody>"
+    yield "</tbody>\n</table>"
 
 
 def _align(column: int, cell: str, table: Table) -> str:
@@ -129,9 +131,8 @@ def _figure(figure: Figure, number: int) -> str:
     for i, panel in enumerate(figure.panels):
         svg = inline(panel.svg, prefix=f"f{number}p{i}", alt=panel.alt)
         lines.append(f'<div class="panel">\n<h3>{escape(panel.title)}</h3>\n{svg}\n</div>')
-    lines.append(
-        f"</div>\n<figcaption><b>Figure {number}.</b>{escape(figure.caption)}</figcaption>\n</figure>"
-    )
+    caption = f"<b>Figure {number}.</b>{escape(figure.caption)}"
+    lines.append(f"</div>\n<figcaption>{caption}</figcaption>\n</figure>")
     return "\n".join(lines)
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fewskin.reporting import figures
+from fewskin.reporting import row_figures
 from fewskin.reporting.blocks import Block, Figure, Panel, Section, Table, Text
 from fewskin.reporting.study import Study
 from fewskin.reporting.wording import (
@@ -42,9 +42,12 @@ def answer(study: Study) -> str:
 
 
 def _tally(rows: "pd.DataFrame", noun: str) -> str:
-    claimed = int(rows["claimed"].sum())
-    shows = "shows" if claimed == 1 else "show"
-    return f"Of {plural(len(rows), noun)}, {claimed or 'none'} {shows} a measured gain over both controls."
+    claimed, all_of = int(rows["claimed"].sum()), len(rows)
+    if all_of == 1:
+        return f"The one {noun} shows {'a' if claimed else 'no'} measured gain over both controls."
+    count = "none" if not claimed else "all" if claimed == all_of else str(claimed)
+    shows = "shows" if claimed <= 1 else "show"
+    return f"Of {plural(all_of, noun)}, {count} {shows} a measured gain over both controls."
 
 
 def verdict_section(study: Study) -> Section:
@@ -74,15 +77,17 @@ def _verdicts(study: Study) -> Iterator[Block]:
     main = study.headline(rest)
     if len(main):
         yield Text(
-            f"Exploratory: {_tally(main, 'further comparison')} They were not singled out in advance, so with this "
-            "many some intervals exclude 0 by chance: ideas for a next study, not conclusions."
+            f"Exploratory. {_tally(main, 'further comparison')} They were not singled out in "
+            "advance, so with this many some intervals exclude 0 by chance: ideas for a next "
+            "study, not conclusions."
         )
         yield _verdict_table(study, main)
     others = rest[~rest.index.isin(main.index)]
     if len(others):
         names = joined(metric_name(metric) for metric in sorted(others["metric"].unique()))
         yield Text(
-            f"The verdicts on {names} are in tables/verdicts.csv. {_tally(others, 'such comparison')}",
+            f"The verdicts on {names} are in tables/verdicts.csv. "
+            f"{_tally(others, 'such comparison')}",
             "note",
         )
 
@@ -116,11 +121,12 @@ def _verdict_table(study: Study, rows: "pd.DataFrame") -> Table:
         "verdict",
     )
     return Table(
-        "Exploratory comparisons. Gain: over the control it exceeds least, with its 95 % interval. Detectable: the "
-        f"true gain this study would find 4 times in 5. n: test {study.groups} × draws. Measured gains are marked.",
+        "Exploratory comparisons. Gain: over the control it exceeds least, with its 95 % "
+        "interval. Detectable: the true gain this study would find 4 times in 5. n: test "
+        f"{study.groups} × draws. Measured gains are marked.",
         header,
         cells,
-        frozenset({1, 5, 7, 8}),
+        frozenset({5, 7, 8}),
         frozenset(np.flatnonzero(rows["claimed"].to_numpy(bool)).tolist()),
     )
 
@@ -145,15 +151,16 @@ def _learners(study: Study) -> Iterator[Block]:
     against = study.against_learners(metric)
     for _, group in study.by(plain, "task", "shots"):
         yield Text(_best(study, group, against))
-    span = figures.limits(plain[["value", "low", "high"]].to_numpy().ravel())
+    span = row_figures.limits(plain[["value", "low", "high"]].to_numpy().ravel())
     yield Figure(
-        f"Learners on the arm {study.plain_arm}: {metric_name(metric)} with 95 % intervals. Two intervals may "
-        "overlap although the paired difference is measured, because both learners see the same images.",
+        f"Learners on the arm {study.plain_arm}: {metric_name(metric)} with 95 % intervals. Two "
+        "intervals may overlap although the paired difference is measured, because both learners "
+        "see the same images.",
         [
             Panel(
                 study.name("learners", task),
                 TASK_MEANING.get(task, task),
-                figures.learners(group, metric, span),
+                row_figures.learners(group, metric, span),
                 f"{metric_name(metric)} of each learner with its interval, task {task}",
             )
             for (task,), group in study.by(plain, "task")
@@ -165,11 +172,12 @@ def _learners(study: Study) -> Iterator[Block]:
 def _best(study: Study, group: "pd.DataFrame", against: "pd.DataFrame") -> str:
     metric, first = study.metric, group.iloc[0]
     lower = metric in LOWER_IS_BETTER
-    top = group.loc[(group["value"] * (-1 if lower else 1)).idxmax()]
+    top = group.sort_values("value", ascending=lower).iloc[0]
     value = interval(top["value"], top["low"], top["high"])
     opening = (
-        f"Task {first['task']}, K = {first['shots']}: {top['learner']} has the {'lowest' if lower else 'highest'} "
-        f"{metric_name(metric)}, {value}{unit(metric).replace(',', '').replace(' ×100', '')}."
+        f"Task {first['task']}, K = {first['shots']}: {top['learner']} has the "
+        f"{'lowest' if lower else 'highest'} {metric_name(metric)}, "
+        f"{value}{unit(metric).replace(',', '').replace(' ×100', '')}."
     )
     here = against[(against["task"] == first["task"]) & (against["shots"] == first["shots"])]
     compared = [
@@ -224,9 +232,9 @@ def _learner_table(study: Study, plain: "pd.DataFrame", against: "pd.DataFrame")
     ]
     minus = (f"better than {name.removeprefix('learner:')} by, points" for name in baselines)
     return Table(
-        f"Learners on the arm {study.plain_arm}, and their paired difference on the same images and draws, with "
-        f"95 % intervals. Exploratory. n: test {study.groups} × draws.",
+        f"Learners on the arm {study.plain_arm}, and their paired difference on the same images "
+        f"and draws, with 95 % intervals. Exploratory. n: test {study.groups} × draws.",
         ("task", "K", "learner", f"{metric_name(metric)}{unit(metric)}", *minus, "n"),
         rows,
-        frozenset({1, *range(3, 5 + len(baselines))}),
+        frozenset(range(3, 5 + len(baselines))),
     )

@@ -48,9 +48,10 @@ def _samples(study: Study) -> Iterator[Block]:
     shots, draw = sources[0].purpose
     which = f" (K = {shots}, draw {draw})" if draw >= 0 else ""
     yield Text(
-        f"The real support images of one draw{which} and the first images each arm made from them, at most {_MOST} a "
-        "class, at the size the learners see. They were not picked by hand: real ones are in the order of "
-        "their ids, generated ones in the order in which they were made."
+        f"The real support images of one draw{which} and the first images each arm made from them, "
+        f"at most {_MOST} a class, at the size the learners see. They were not picked by hand: "
+        "real ones are in the order of their ids, generated ones in the order in which they were "
+        "made."
     )
     size = _size(study, sources)
     for label in sorted({label for source in sources for label in source.manifest.rows["label"]}):

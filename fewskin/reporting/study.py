@@ -83,7 +83,7 @@ class Study:
 
     @cached_property
     def groups(self) -> str:
-        """What a group of this data is: patients, lesions, images, or groups where ids are mixed."""
+        """What a group is: patients, lesions, images, or groups where ids are mixed."""
         rows = self.bundle.rows
         for column, noun in (("patient_id", "patients"), ("lesion_id", "lesions")):
             known = rows[column] != ""
@@ -154,7 +154,7 @@ class Study:
     def by(
         self, rows: "pd.DataFrame", *columns: str
     ) -> "Iterator[tuple[tuple[Any, ...], pd.DataFrame]]":
-        """Yield the groups of `rows` by `columns`, in the order of `ordered`; Any: cells of a table."""
+        """Yield groups of `rows` by `columns`, ordered as `ordered`; Any: cells of a table."""
         if len(rows):
             for key, group in self.ordered(rows).groupby(list(columns), sort=False):
                 yield (key if isinstance(key, tuple) else (key,)), group

@@ -34,7 +34,7 @@ def report(
     Args:
         evaluated: folder of `fewskin evaluate`.
         manifest: folder of the images' manifest, with groups: that of `fewskin check`.
-        checked: another folder that may hold findings.csv and counts.csv, such as that of `fewskin ingest`.
+        checked: another folder that may hold findings.csv or counts.csv, e.g. of `fewskin ingest`.
         splits: folder of `fewskin split`.
         generated: folders of `fewskin generate` to show images of; one an arm is enough.
         audits: folders of `fewskin audit`, one an arm.
