@@ -66,6 +66,7 @@ class Backbone(nn.Module):
         pool: maps to (n, feature_dim).
         name: what `make_backbone` was asked for.
         feature_dim: number of features.
+        image_size: side of the images it was made for, in pixels; most nets take others too.
         pretrained_on: data the weights have seen; "" when none, "unknown" when nobody says.
     """
 
@@ -73,11 +74,12 @@ class Backbone(nn.Module):
     last_block: nn.Module
     pool: nn.Module
 
-    def __init__(self, name: str, parts: Parts, feature_dim: int) -> None:
+    def __init__(self, name: str, parts: Parts, feature_dim: int, image_size: int = 64) -> None:
         super().__init__()
         trunk, self.last_block, self.pool = parts
         self.trunk = nn.Sequential(Rescale(), trunk)
         self.name, self.feature_dim, self.pretrained_on = name, feature_dim, ""
+        self.image_size = image_size
 
     def forward(self, images: Tensor) -> Tensor:
         """Map (n, 3, H, W) of `normalise` to (n, feature_dim)."""
@@ -122,7 +124,7 @@ def _build(name: str, weights: str | Path | None, image_size: int) -> Backbone:
             raise ConfigError(f"backbone {name} has no published weights; pass a file, or none.")
         trunk, last_block, n_features = _OWN[name]()
         pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
-        backbone = Backbone(name, (trunk, last_block, pool), n_features)
+        backbone = Backbone(name, (trunk, last_block, pool), n_features, image_size)
         return backbone if weights is None else _load(backbone, None, read_weights(Path(weights)))
     net = _timm_net(name, image_size)
     found = None
@@ -131,7 +133,7 @@ def _build(name: str, weights: str | Path | None, image_size: int) -> Backbone:
         if not found.is_backbone:
             _fill(net, found, name)
     parts, n_features = _split(name, net, image_size)
-    backbone = Backbone(name, parts, n_features)
+    backbone = Backbone(name, parts, n_features, image_size)
     return backbone if found is None else _load(backbone, net, found)
 
 

@@ -93,15 +93,15 @@ def maps(backbone: Backbone, table: ImageTable) -> Tensor:
 
 
 def view_maps(
-    backbone: Backbone,
+    module: nn.Module,
     table: ImageTable,
     seeds: Sequence[int] | npt.NDArray[np.int64],
     policy: Policy,
 ) -> Tensor:
-    """Return (n, c, h, w) maps below the last block of augmented rows.
+    """Return what a frozen module makes of augmented rows, (n, ...) float32.
 
     Args:
-        backbone: its trunk is applied.
+        module: a backbone or its trunk.
         table: n rows; the result is kept when its pixels are named.
         seeds: (n,) of the augmentation.
         policy: of the augmentation.
@@ -112,11 +112,11 @@ def view_maps(
         return normalise(augment(table.images(rows).float() / 255.0, chosen[rows], policy))
 
     def compute() -> Array:
-        return _array(in_batches(backbone.trunk, len(table), batch))
+        return _array(in_batches(module, len(table), batch))
 
     if not table.pixels_key:
         return torch.from_numpy(compute())
-    key = [state_hash(backbone.trunk), table.pixels_key, repr(astuple(policy))]
+    key = [state_hash(module), table.pixels_key, repr(astuple(policy))]
     key += [hashlib.sha256(part.tobytes()).hexdigest() for part in (table.index, chosen)]
     return torch.from_numpy(np.array(_cached("\n".join(key), compute)))
 
@@ -137,7 +137,7 @@ def _of_array(module: nn.Module, table: ImageTable) -> Tensor:
 
 def _array(values: Tensor) -> Array:
     # A copy: tensors made in inference mode may not take part in training.
-    return np.array(values.numpy(), dtype=np.float32)
+    return np.array(values.numpy(), dtype=np.float32, order="C")
 
 
 def _fits(module: nn.Module, table: ImageTable) -> bool:
