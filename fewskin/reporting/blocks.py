@@ -74,6 +74,11 @@ class Panel:
     svg: str
     alt: str
 
+    @property
+    def width(self) -> float:
+        """Width of the drawing, in points."""
+        return float(self.svg.partition('viewBox="')[2].split()[2])
+
 
 @dataclass(frozen=True)
 class Figure:

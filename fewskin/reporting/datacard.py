@@ -1,7 +1,7 @@
 """Sections on the data: what there is, what was found in it, and how generated images differ."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Hashable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -204,10 +204,7 @@ def _findings(study: Study) -> Iterator[Block]:
         return
     cells = []
     for kind, group in findings.groupby("kind"):
-        examples = [
-            f"{row['path'] or row['image_id']}: {row['detail']}"
-            for row in group.head(_EXAMPLES).to_dict("records")
-        ]
+        examples = [_example(row) for row in group.head(_EXAMPLES).to_dict("records")]
         name = str(kind).replace("_", " ")
         meaning = _FINDING_MEANING.get(str(kind), "")
         cells.append(
@@ -220,3 +217,8 @@ def _findings(study: Study) -> Iterator[Block]:
         cells,
         frozenset({1}),
     )
+
+
+def _example(row: Mapping[Hashable, Any]) -> str:  # Any: a cell of a table
+    where = row["path"] or row["image_id"]
+    return f"{where}: {row['detail']}" if where else str(row["detail"])

@@ -51,24 +51,25 @@ def _methods(study: Study) -> Iterator[Block]:
     yield Text(_INTERVALS)
     methods = [text for text in study.bundle.gains["method"].unique() if text]
     if methods:
-        yield Text(f"As recorded in the tables: {joined(methods)}.", "note")
+        yield Text(f"As recorded in tables/gains.csv: {'; '.join(methods)}.", "note")
     yield Text(_power(study))
 
 
 def _design(study: Study) -> Iterator[tuple[str, str]]:
     gains, settings = study.bundle.gains, study.bundle.settings
     split, evaluated = _params(study, "split"), _params(study, "evaluate")
+    learners = settings.get("learners") or {}
     yield "tasks", "; ".join(TASK_MEANING.get(task, task) for task in gains["task"].unique())
     yield "K, patients per rare class", joined(str(k) for k in sorted(gains["shots"].unique()))
     yield "draws of K patients", joined(str(n) for n in sorted(gains["n_draws"].unique()))
     yield (
         "learners",
-        "; ".join(_spec(name, settings.get("learners")) for name in gains["learner"].unique()),
+        "; ".join(_spec(label, learners.get(label)) for label in gains["learner"].unique()),
     )
     yield "arms", "; ".join(_arm(study, name, label) for (name, _), label in _named_arms(study))
     yield "cells (task × learner × arm × K × draw)", f"{_n_cells(study):,}"
     for name, key in _SPLIT_ROWS:
-        if key in split:
+        if split.get(key) is not None:
             yield name, _plain(split[key])
     if settings.get("image_size"):
         yield "image size, pixels", str(settings["image_size"])
@@ -107,13 +108,12 @@ def _plain(value: Any) -> str:  # Any: a JSON value
     return str(value)
 
 
-def _spec(name: str, specs: Mapping[str, Any] | None) -> str:  # Any: JSON values
-    spec = {
-        key: value
-        for key, value in ((specs or {}).get(name) or {}).items()
-        if (key, value) != ("name", name)
-    }
-    return f"{name} ({_plain(spec)})" if spec else name
+def _spec(label: str, spec: Mapping[str, Any] | None) -> str:  # Any: JSON values
+    settings = dict(spec or {})
+    name = settings.pop("name", label)
+    parts = [name] if name != label else []
+    parts += [f"{key} = {_plain(value)}" for key, value in settings.items()]
+    return f"{label} ({', '.join(parts)})" if parts else label
 
 
 def _named_arms(study: Study) -> Sequence[tuple[tuple[str, float], str]]:
@@ -122,14 +122,12 @@ def _named_arms(study: Study) -> Sequence[tuple[tuple[str, float], str]]:
 
 def _arm(study: Study, name: str, label: str) -> str:
     planned = (study.bundle.settings.get("arms") or {}).get(name) or {}
-    generator = planned.get("generator")
-    ratio = f"{joined(f'{value:g}' for value in _ratios(study, name))} generated per real image"
-    parts = [
-        ARM_MEANING.get(name, ""),
-        _plain(generator) if generator and name not in ARM_MEANING else "",
-    ]
-    parts += [ratio] if any(_ratios(study, name)) else []
-    return f"{label}: {', '.join(part for part in parts if part)}" if any(parts) else label
+    generator = planned.get("generator") if name not in ARM_MEANING else None
+    ratios = [f"{ratio:g}" for ratio in _ratios(study, name) if ratio]
+    parts = [ARM_MEANING.get(name, ""), _spec("generator", generator) if generator else ""]
+    parts += [f"{joined(ratios)} per real image"] if ratios else []
+    about = ", ".join(part for part in parts if part)
+    return f"{label}: {about}" if about else label
 
 
 def _ratios(study: Study, name: str) -> list[float]:
@@ -245,12 +243,13 @@ def _machines(records: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]
         )
         if values:
             yield name, joined(values)
-    versions: dict[str, set[str]] = {}
-    for record in records:
-        for package, version in (record.get("versions") or {}).items():
-            versions.setdefault(str(package), set()).add(str(version))
-    for package, found in sorted(versions.items()):
-        yield package, joined(sorted(found))
+    versions = {
+        (str(package), str(version))
+        for record in records
+        for package, version in (record.get("versions") or {}).items()
+    }
+    if versions:
+        yield "packages", ", ".join(f"{package} {version}" for package, version in sorted(versions))
 
 
 def limit_section(study: Study) -> Section:

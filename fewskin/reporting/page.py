@@ -15,6 +15,7 @@ _POLICY = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
     "base-uri 'none'; form-action 'none'"
 )
+_SMALL = 240  # points up to which panels stand closer
 _LONG = 34  # characters from which a table cell gets room for several words a line
 
 
@@ -127,6 +128,7 @@ def _align(column: int, cell: str, table: Table) -> str:
 
 def _figure(figure: Figure, number: int) -> str:
     size = {1: " one", 2: " two", 4: " two"}.get(len(figure.panels), "")
+    size = " small" if all(panel.width < _SMALL for panel in figure.panels) else size
     lines = [f'<figure>\n<div class="panels{size}">']
     for i, panel in enumerate(figure.panels):
         svg = inline(panel.svg, prefix=f"f{number}p{i}", alt=panel.alt)

@@ -1,5 +1,6 @@
 """Sections that answer the question: verdicts, and which learner is best."""
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -27,18 +28,31 @@ __all__ = ["answer", "learner_section", "verdict_section"]
 
 
 def answer(study: Study) -> str:
-    """Return the one line under the title: the verdict of what was fixed in advance, verbatim."""
+    """Return the one line under the title: what the comparison fixed in advance showed."""
     verdicts = study.bundle.verdicts
-    primary = verdicts[verdicts["primary"]].sort_values(["claimed", "gain"], ascending=False)
+    primary = verdicts[verdicts["primary"]].sort_values("gain", ascending=False)
     if len(primary):
-        more = plural(len(primary) - 2, "further primary comparison")
-        return " ".join(
-            [*primary["verdict"].iloc[:2], *([f"({more} below.)"] if len(primary) > 2 else [])]
-        )
+        return _primary_answer(study, primary)
     rows = study.headline(verdicts)
     if not len(rows):
         return "No arm was compared with a control, so no gain can be stated."
     return f"No primary comparison was fixed in advance. {_tally(rows, 'exploratory comparison')}"
+
+
+def _primary_answer(study: Study, primary: "pd.DataFrame") -> str:
+    claimed = primary[primary["claimed"]]
+    if len(primary) == 1 or len(claimed):
+        shown_rows = (claimed if len(claimed) else primary)["verdict"].iloc[:2].tolist()
+        rest = len(primary) - len(shown_rows)
+        more = f"See below for {plural(rest, 'other arm')}." if rest else ""
+        return " ".join([*shown_rows, *([more] if more else [])])
+    first = primary.iloc[0]
+    where = " on simulated patients" if study.bundle.simulated else ""
+    return (
+        f"None of the {len(primary)} arms compared shows a measured gain over both controls{where} "
+        f"({metric_name(first['metric'])}, {first['learner']}, K = {first['shots']}, task "
+        f"{first['task']})."
+    )
 
 
 def _tally(rows: "pd.DataFrame", noun: str) -> str:
@@ -132,8 +146,9 @@ def _verdict_table(study: Study, rows: "pd.DataFrame") -> Table:
 
 
 def _conclusion(verdict: str) -> str:
-    # A verdict is "<which>: <figures>: <conclusion>."; the table has the first two as columns.
-    return verdict.rpartition(": ")[2].removesuffix(".").replace(" (exploratory)", "")
+    # A verdict is "<which>: <figures>: <conclusion>."; what the table has as columns is left out.
+    end = verdict.rpartition(": ")[2].removesuffix(".").replace(" (exploratory)", "")
+    return re.sub(r" \(smallest detectable effect [^)]*\)", "", end)
 
 
 def learner_section(study: Study) -> Section:
