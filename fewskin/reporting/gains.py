@@ -5,7 +5,15 @@ from collections.abc import Iterator
 from fewskin.reporting import figures, row_figures
 from fewskin.reporting.blocks import Block, Figure, Panel, Section, Table, Text
 from fewskin.reporting.study import Study
-from fewskin.reporting.wording import TASK_MEANING, interval, joined, metric_name, signed, unit
+from fewskin.reporting.wording import (
+    TASK_MEANING,
+    interval,
+    joined,
+    metric_name,
+    signed,
+    sizes,
+    unit,
+)
 
 __all__ = ["curve_section", "draw_section", "gain_section"]
 
@@ -70,7 +78,7 @@ def _gain_table(study: Study, task: str, metric: str, stratum: str) -> Table:
             study.arms.label(row["arm"], row["ratio"]),
             interval(row["value"], row["low"], row["high"]),
             *(found.get((*key, control), "–") for control in study.controls),
-            f"{row['n_groups']} × {row['n_draws']}",
+            sizes(row["n_groups"], row["n_draws"]),
         )
         for key, row in zip(study.cells(plain), plain.to_dict("records"), strict=True)
     ]

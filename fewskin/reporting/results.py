@@ -18,6 +18,7 @@ from fewskin.reporting.wording import (
     plural,
     shown,
     signed,
+    sizes,
     unit,
 )
 
@@ -95,7 +96,8 @@ def _verdicts(study: Study) -> Iterator[Block]:
             "advance, so with this many some intervals exclude 0 by chance: ideas for a next "
             "study, not conclusions."
         )
-        yield _verdict_table(study, main)
+    for (task, metric, stratum), rows in study.by(main, "task", "metric", "stratum"):
+        yield _verdict_table(study, rows, f"task {task}, {study.measure_name(metric, stratum)}")
     others = rest[~rest.index.isin(main.index)]
     if len(others):
         names = joined(metric_name(metric) for metric in sorted(others["metric"].unique()))
@@ -106,41 +108,28 @@ def _verdicts(study: Study) -> Iterator[Block]:
         )
 
 
-def _verdict_table(study: Study, rows: "pd.DataFrame") -> Table:
+def _verdict_table(study: Study, rows: "pd.DataFrame", what: str) -> Table:
     cells = [
         (
-            row["task"],
             str(row["shots"]),
             row["learner"],
             study.arms.label(row["arm"], row["ratio"]),
-            study.measure_name(row["metric"], row["stratum"]),
             signed(row["gain"], row["gain_low"], row["gain_high"]),
             row["against"],
-            shown(row["detectable"]),
-            f"{row['n_groups']} × {row['n_draws']}",
             _conclusion(row["verdict"]),
+            shown(row["detectable"]),
+            sizes(row["n_groups"], row["n_draws"]),
         )
-        for _, row in rows.iterrows()
+        for row in rows.to_dict("records")
     ]
-    header = (
-        "task",
-        "K",
-        "learner",
-        "arm",
-        "measure",
-        "gain, points",
-        "over",
-        "detectable",
-        "n",
-        "verdict",
-    )
+    header = ("K", "learner", "arm", "gain, points", "over", "verdict", "detectable", "n")
     return Table(
-        "Exploratory comparisons. Gain: over the control it exceeds least, with its 95 % "
-        "interval. Detectable: the true gain this study would find 4 times in 5. n: test "
-        f"{study.groups} × draws. Measured gains are marked.",
+        f"Exploratory: {what}. Gain: over the control it exceeds least, with its 95 % interval. "
+        f"Detectable: the true gain this study would find 4 times in 5. n: test {study.groups} × "
+        "draws.",
         header,
         cells,
-        frozenset({5, 7, 8}),
+        frozenset({3, 6, 7}),
         frozenset(np.flatnonzero(rows["claimed"].to_numpy(bool)).tolist()),
     )
 
@@ -241,7 +230,7 @@ def _learner_table(study: Study, plain: "pd.DataFrame", against: "pd.DataFrame")
                 found.get((row["task"], row["shots"], row["learner"], name), "–")
                 for name in baselines
             ),
-            f"{row['n_groups']} × {row['n_draws']}",
+            sizes(row["n_groups"], row["n_draws"]),
         )
         for row in plain.to_dict("records")
     ]

@@ -21,6 +21,7 @@ __all__ = [
     "plural",
     "shown",
     "signed",
+    "sizes",
     "unit",
 ]
 
@@ -68,21 +69,21 @@ def _points(value: float, *, sign: bool) -> str:
 
 
 def interval(value: float, low: float, high: float) -> str:
-    """Return "61.2 [55.0, 67.4]"; a value without interval stands alone, a missing one is a dash.
+    r"""Return "61.2 [55.0, 67.4]"; a value without interval stands alone, a missing one is a dash.
 
     Example:
         >>> interval(0.612, 0.55, 0.674)
-        '61.2 [55.0, 67.4]'
+        '61.2 [55.0,\xa067.4]'
     """
     return _interval(value, low, high, sign=False)
 
 
 def signed(value: float, low: float, high: float) -> str:
-    """Return a difference in points with its sign and interval.
+    r"""Return a difference in points with its sign and interval.
 
     Example:
         >>> signed(-0.012, -0.04, 0.016)
-        '−1.2 [−4.0, 1.6]'
+        '−1.2 [−4.0,\xa01.6]'
     """
     return _interval(value, low, high, sign=True)
 
@@ -93,12 +94,19 @@ def _interval(value: float, low: float, high: float, *, sign: bool) -> str:
     shown_value = _points(value, sign=sign)
     if not (np.isfinite(low) and np.isfinite(high)):
         return shown_value
-    return f"{shown_value} [{_points(low, sign=False)}, {_points(high, sign=False)}]"
+    # A line may break before the interval, not within it.
+    ends = ",\N{NO-BREAK SPACE}".join(_points(end, sign=False) for end in (low, high))
+    return f"{shown_value} [{ends}]"
 
 
 def shown(value: float) -> str:
     """Return a value times 100, a dash when it is missing."""
     return _points(value, sign=False) if np.isfinite(value) else "–"
+
+
+def sizes(n_groups: int, n_draws: int) -> str:
+    """Return "263 × 10": test groups times draws."""
+    return f"{n_groups}\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}{n_draws}"
 
 
 def plural(n: int, noun: str) -> str:
