@@ -34,7 +34,7 @@ def run_steps(
     *,
     steps: int,
     out: Path | None,
-    checkpoint_every: int = 200,
+    checkpoint_every: int = 50,
     label: str = "fit",
     seed: int = 0,
 ) -> None:
