@@ -111,7 +111,9 @@ def _estimate(plan: Plan, todo: set[str], n: int, cost: str) -> str:
     if not unknown:
         return f"about {clock(seconds)}, from earlier runs here."
     said = f" The experiment's own statement: {cost}" if cost else ""
-    return f"no earlier run here of: {', '.join(unknown)}; the rest about {clock(seconds)}.{said}"
+    if len(unknown) == len(kinds):
+        return f"no earlier run here to estimate from.{said}"
+    return f"over {clock(seconds)}; no earlier run here of {', '.join(unknown)}.{said}"
 
 
 class Progress:
