@@ -34,6 +34,10 @@ WIDTH = 340  # points; one panel fills a phone and a third of a desktop page
 _ROLES = {INK: "ink", MUTED: "muted", GRID: "grid", "#ffffff": "paper"}
 _ROLES |= {colour: f"s{i}" for i, colour in enumerate(SERIES)}
 _LARGEST = 1.2  # pixels a point; larger type would shout beside the text
+# Controls, lone surrogates, non-characters, and marks that turn the direction of text.
+_FORBIDDEN = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff\u202a-\u202e\u2066-\u2069]"
+)
 _SVG = "http://www.w3.org/2000/svg"
 _XLINK = "http://www.w3.org/1999/xlink"
 _STYLE: Any = {  # the type of matplotlib's settings is a literal of all their names
@@ -80,10 +84,7 @@ def clean(text: str) -> str:
         >>> clean("a\x00b\tc")
         'ab c'
     """
-    spaced = re.sub(r"[\t\r\n\x0b\x0c\x85\u2028\u2029]+", " ", text)
-    return re.sub(
-        r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff\u202a-\u202e\u2066-\u2069]", "", spaced
-    )
+    return _FORBIDDEN.sub("", re.sub(r"[\t\r\n\x0b\x0c\x85\u2028\u2029]+", " ", text))
 
 
 def shorten(text: str, limit: int) -> str:
@@ -131,7 +132,7 @@ def to_svg(axes: "Axes") -> str:
     figure.savefig(
         buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
     )
-    root = ElementTree.fromstring(buffer.getvalue())  # noqa: S314 (our own drawing)
+    root = ElementTree.fromstring(_FORBIDDEN.sub("", buffer.getvalue()))  # noqa: S314 (our own drawing)
     for metadata in root.findall(f"{{{_SVG}}}metadata"):
         root.remove(metadata)
     for element in root.iter():

@@ -23,7 +23,7 @@ def escape(text: str) -> str:
     safe = clean(text).replace("&", "&amp;")
     safe = _SPECIAL.sub(lambda found: _HTML.get(found[1], f"\\{found[1]}"), safe)
     # At the start of a line these would open a list or underline a heading.
-    return re.sub(r"^(\s*)(?:([-+=])|(\d+)([.)])(?=\s))", _literal_start, safe)
+    return re.sub(r"^(\s*)(?:([-+](?=\s|$)|[-=]{2}|=)|(\d+)([.)])(?=\s))", _literal_start, safe)
 
 
 def _literal_start(found: "re.Match[str]") -> str:
