@@ -2,7 +2,7 @@ r"""Simulate how often the 95 % intervals of `evaluate` hold the truth.
 
     python scripts/bench/coverage.py --quick     # 20 s: the corners of the grid
     python scripts/bench/coverage.py --csv docs/results/coverage.csv \
-        --markdown docs/results/coverage.md      # 8 min: all of it
+        --markdown docs/results/coverage.md      # 10 to 15 min: all of it
 
 Grid: sd of the metric over draws {1, 4, 8} points x D {5, 10, 20} draws x n {40, 160, 1000}
 patients, half of them in each of two classes; balanced accuracy and AUC; the plain value and the
