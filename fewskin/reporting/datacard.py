@@ -21,7 +21,13 @@ _COLUMNS = (
         ("device", "device"),
         ("site", "body site"),
     ),
-    *(("view", "view"), ("sex", "sex"), ("skin_tone", "skin tone"), ("severity", "severity")),
+    *(
+        ("view", "view"),
+        ("age", "age, years"),
+        ("sex", "sex"),
+        ("skin_tone", "skin tone"),
+        ("severity", "severity"),
+    ),
     *(("dx_basis", "basis of diagnosis"), ("licence", "licence")),
 )
 _MOST_VALUES = 8
@@ -100,8 +106,7 @@ def _data(study: Study) -> Iterator[Block]:
     yield Table(
         "What is known of the images. A blank cell of the manifest counts as unknown.",
         ("property", "values (images)"),
-        [(name, _values(rows[column])) for column, name in _COLUMNS]
-        + [("age, years", _ages(rows["age"]))],
+        list(_properties(rows)),
     )
     yield from _roles(study)
     yield from _findings(study)
@@ -143,10 +148,23 @@ def _counts(study: Study) -> Table:
     return Table("The classes, after checking.", header, cells, frozenset({1, 2, 3, 4}))
 
 
+def _properties(rows: "pd.DataFrame") -> Iterator[tuple[str, str]]:
+    unknown = []
+    for column, name in _COLUMNS:
+        text = _ages(rows[column]) if column == "age" else _values(rows[column])
+        # Whether performance could differ by skin tone is asked of every study.
+        if text or column == "skin_tone":
+            yield name, text or "unknown for every image"
+        else:
+            unknown.append(name)
+    if unknown:
+        yield "unknown for every image", ", ".join(unknown)
+
+
 def _values(column: "pd.Series[str]") -> str:
     known = column[column != ""].value_counts()
     if not len(known):
-        return "unknown for every image"
+        return ""
     order = sorted(known.items(), key=lambda item: (-int(item[1]), str(item[0])))
     parts = [f"{value} ({n:,})" for value, n in order[:_MOST_VALUES]]
     if len(order) > _MOST_VALUES:
@@ -161,7 +179,7 @@ def _ages(column: "pd.Series[str]") -> str:
 
     ages = pd.to_numeric(column, errors="coerce").dropna()
     if not len(ages):
-        return "unknown for every image"
+        return ""
     low, middle, high = ages.quantile([0.05, 0.5, 0.95])
     unknown = len(column) - len(ages)
     tail = f"; unknown ({unknown:,})" if unknown else ""
@@ -200,7 +218,10 @@ def _roles(study: Study) -> Iterator[Block]:
 def _findings(study: Study) -> Iterator[Block]:
     findings = study.bundle.findings
     if not len(findings):
-        yield Text("Nothing was found wrong with the files or labels.", "note")
+        given = [*study.bundle.folders["manifest"], *study.bundle.folders["checked"]]
+        known = any((folder / "findings.csv").is_file() for folder in given)
+        found = "Nothing was found wrong with the files or labels."
+        yield Text(found if known else "No table of findings was given to this report.", "note")
         return
     cells = []
     for kind, group in findings.groupby("kind"):

@@ -37,7 +37,8 @@ def answer(study: Study) -> str:
     rows = study.headline(verdicts)
     if not len(rows):
         return "No arm was compared with a control, so no gain can be stated."
-    return f"No primary comparison was fixed in advance. {_tally(rows, 'exploratory comparison')}"
+    tally = _tally(study, rows, "exploratory comparison")
+    return f"No primary comparison was fixed in advance. {tally}"
 
 
 def _primary_answer(study: Study, primary: "pd.DataFrame") -> str:
@@ -48,21 +49,20 @@ def _primary_answer(study: Study, primary: "pd.DataFrame") -> str:
         more = f"See below for {plural(rest, 'other arm')}." if rest else ""
         return " ".join([*shown_rows, *([more] if more else [])])
     first = primary.iloc[0]
-    where = " on simulated patients" if study.bundle.simulated else ""
     return (
-        f"None of the {len(primary)} arms compared shows a measured gain over both controls{where} "
+        f"None of the {len(primary)} arms compared shows a measured gain {study.over_controls} "
         f"({metric_name(first['metric'])}, {first['learner']}, K = {first['shots']}, task "
         f"{first['task']})."
     )
 
 
-def _tally(rows: "pd.DataFrame", noun: str) -> str:
+def _tally(study: Study, rows: "pd.DataFrame", noun: str) -> str:
     claimed, all_of = int(rows["claimed"].sum()), len(rows)
+    gain = f"measured gain {study.over_controls}"
     if all_of == 1:
-        return f"The one {noun} shows {'a' if claimed else 'no'} measured gain over both controls."
+        return f"The one {noun} shows {'a' if claimed else 'no'} {gain}."
     count = "none" if not claimed else "all" if claimed == all_of else str(claimed)
-    shows = "shows" if claimed <= 1 else "show"
-    return f"Of {plural(all_of, noun)}, {count} {shows} a measured gain over both controls."
+    return f"Of {plural(all_of, noun)}, {count} {'show' if claimed > 1 else 'shows'} a {gain}."
 
 
 def verdict_section(study: Study) -> Section:
@@ -92,8 +92,8 @@ def _verdicts(study: Study) -> Iterator[Block]:
     main = study.headline(rest)
     if len(main):
         yield Text(
-            f"Exploratory. {_tally(main, 'further comparison')} They were not singled out in "
-            "advance, so with this many some intervals exclude 0 by chance: ideas for a next "
+            f"Exploratory. {_tally(study, main, 'further comparison')} They were not singled out "
+            "in advance, so with this many some intervals exclude 0 by chance: ideas for a next "
             "study, not conclusions."
         )
     for (task, metric, stratum), rows in study.by(main, "task", "metric", "stratum"):
@@ -103,7 +103,7 @@ def _verdicts(study: Study) -> Iterator[Block]:
         names = joined(metric_name(metric) for metric in sorted(others["metric"].unique()))
         yield Text(
             f"The verdicts on {names} are in tables/verdicts.csv. "
-            f"{_tally(others, 'such comparison')}",
+            f"{_tally(study, others, 'such comparison')}",
             "note",
         )
 

@@ -21,6 +21,7 @@ __all__ = ["sample_section"]
 
 _MOST = 8  # images of a class in a row
 _GAP = 4  # pixels between images
+_LEAST = 64  # pixels; the pixels of smaller images are repeated, not blurred
 _SUPPORT = Schema(name="support", required=("image_id", "label"), sort=("image_id",))
 
 
@@ -133,7 +134,11 @@ def _generated(manifest: Manifest, label: str) -> list[Path]:
 def _strip(files: Sequence[Path], size: int) -> bytes:
     from PIL import Image
 
-    images: list[npt.NDArray[np.uint8]] = [square(decode(file), size) for file in files]
+    scale = max(1, _LEAST // size)
+    images: list[npt.NDArray[np.uint8]] = [
+        square(decode(file), size).repeat(scale, axis=0).repeat(scale, axis=1) for file in files
+    ]
+    size *= scale
     width = max(1, len(images) * (size + _GAP) - _GAP)
     strip = np.zeros((size, width, 4), dtype=np.uint8)  # clear between the images
     for i, image in enumerate(images):

@@ -44,6 +44,12 @@ class Study:
         )
 
     @property
+    def over_controls(self) -> str:
+        """What a claimed gain is over, and on whom."""
+        names = {1: "the control", 2: "both controls"}.get(len(self.controls), "all controls")
+        return f"over {names}{' on simulated patients' if self.bundle.simulated else ''}"
+
+    @property
     def plain_arm(self) -> str:
         """The arm on which learners are compared."""
         return self.controls[0] if self.controls else self.arms.keys[0][0]

@@ -312,8 +312,8 @@ def test_a_report_needs_neither_generated_images_nor_audits(study, tmp_path: Pat
 
 def test_at_most_eight_images_of_a_class_are_shown(finished: Path):
     widths = [Image.open(file).width for file in (finished / "figures").glob("*.png")]
-    # 8 images of 16 pixels with 7 gaps of 4; the one parent is 16 wide.
-    assert sorted(widths) == [16, 8 * 16 + 7 * 4]
+    # 8 images, their 16 pixels shown as 64, with 7 gaps of 4; and the one parent.
+    assert sorted(widths) == [64, 8 * 64 + 7 * 4]
 
 
 def test_without_gains_the_error_names_the_file(study, tmp_path: Path):
