@@ -12,7 +12,15 @@ import numpy.typing as npt
 
 from fewskin.functional.colour import linear_to_srgb, luminance
 
-__all__ = ["Camera", "auto_exposure", "blur", "compress", "photograph", "sensor_noise", "white_balance"]
+__all__ = [
+    "Camera",
+    "auto_exposure",
+    "blur",
+    "compress",
+    "photograph",
+    "sensor_noise",
+    "white_balance",
+]
 
 Array = npt.NDArray[np.floating]
 
@@ -31,7 +39,9 @@ _LUMA: Final = np.array(
 )
 _CHROMA: Final = np.full((8, 8), 99)
 _CHROMA[:4, :4] = [[17, 18, 24, 47], [18, 21, 26, 66], [24, 26, 56, 99], [47, 66, 99, 99]]
-_YCC: Final = np.array([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
+_YCC: Final = np.array(
+    [[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]]
+)
 
 
 @dataclass(frozen=True)
@@ -109,7 +119,9 @@ def blur(linear: Array, sigma_px: float) -> Array:
     return blurred
 
 
-def sensor_noise(linear: Array, rng: np.random.Generator, full_well: float, read_noise: float) -> Array:
+def sensor_noise(
+    linear: Array, rng: np.random.Generator, full_well: float, read_noise: float
+) -> Array:
     """Add shot and read noise in linear light (the Gaussian limit of Poisson counts).
 
     Args:

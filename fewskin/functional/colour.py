@@ -27,7 +27,11 @@ __all__ = [
 Array = npt.NDArray[np.floating]
 
 _RGB_TO_XYZ: Final = np.array(
-    [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
+    [
+        [0.4124564, 0.3575761, 0.1804375],
+        [0.2126729, 0.7151522, 0.0721750],
+        [0.0193339, 0.1191920, 0.9503041],
+    ]
 )
 _XYZ_TO_RGB: Final = np.linalg.inv(_RGB_TO_XYZ)
 D65: Final = _RGB_TO_XYZ.sum(axis=1)  # the white of linear RGB (1, 1, 1), so white has a* = b* = 0
@@ -108,7 +112,9 @@ def xyz_to_lab(xyz: Array) -> Array:
         [100.0, 0.0, 0.0]
     """
     ratio = xyz / D65
-    f = np.where(ratio > _CUT**3, np.cbrt(np.maximum(ratio, 0.0)), ratio / (3 * _CUT**2) + 4.0 / 29.0)
+    f = np.where(
+        ratio > _CUT**3, np.cbrt(np.maximum(ratio, 0.0)), ratio / (3 * _CUT**2) + 4.0 / 29.0
+    )
     x, y, z = f[..., 0], f[..., 1], f[..., 2]
     return np.stack([116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)], axis=-1).astype(xyz.dtype)
 

@@ -38,7 +38,14 @@ _FLOOR: Final = 1e-4  # darkest light that has a density: 4 decades
 # and melanin along the Tsumura vector alone would turn dark skin olive.
 _TONE_KNOTS: Final = np.linspace(0.0, 1.0, 6)
 _TONE_LAB: Final = np.array(
-    [[71.0, 8.0, 13.0], [66.0, 9.0, 16.0], [62.0, 10.0, 18.0], [57.0, 11.0, 19.0], [45.0, 12.0, 17.0], [33.0, 10.0, 12.0]]
+    [
+        [71.0, 8.0, 13.0],
+        [66.0, 9.0, 16.0],
+        [62.0, 10.0, 18.0],
+        [57.0, 11.0, 19.0],
+        [45.0, 12.0, 17.0],
+        [33.0, 10.0, 12.0],
+    ]
 )
 
 

@@ -81,7 +81,7 @@ def noise(rng: np.random.Generator, grid: Grid, wavelengths_mm: tuple[float, ...
     return ((field - field.mean()) / max(float(field.std()), 1e-9)).astype(np.float32)
 
 
-def smooth_step(field: Map, width: float) -> Map:
+def smooth_step(field: npt.NDArray[np.floating], width: float) -> Map:
     """Return 0 where `field` is far below 0 and 1 far above, over about 4 * `width`.
 
     Args:
@@ -93,10 +93,12 @@ def smooth_step(field: Map, width: float) -> Map:
         [0.0, 0.5, 1.0]
     """
     scaled = np.clip(field / width, -20.0, 20.0)
-    return (1.0 / (1.0 + np.exp(-scaled))).astype(field.dtype)
+    return (1.0 / (1.0 + np.exp(-scaled))).astype(np.float32)
 
 
-def domes(grid: Grid, centres_mm: Points, radii_mm: Points, heights: Points, power: float = 2.0) -> Map:
+def domes(
+    grid: Grid, centres_mm: Points, radii_mm: Points, heights: Points, power: float = 2.0
+) -> Map:
     """Return a sum of round bumps ``height * exp(-(distance / radius)**power)``.
 
     Args:
@@ -121,7 +123,9 @@ def domes(grid: Grid, centres_mm: Points, radii_mm: Points, heights: Points, pow
     return total
 
 
-def blob(rng: np.random.Generator, grid: Grid, centre_mm: Points, radius_mm: float, wobble: float) -> Map:
+def blob(
+    rng: np.random.Generator, grid: Grid, centre_mm: Points, radius_mm: float, wobble: float
+) -> Map:
     """Return the signed depth inside a star-shaped plaque, in mm: positive inside, 0 on the border.
 
     Args:

@@ -38,8 +38,13 @@ def phantom(
     Raises:
         ConfigError: a number is out of range.
     """
-    _check(n_common=(n_common, 1, 999), n_rare=(n_rare, 1, 999), photographs=(photographs, 1, 99),
-           size=(size, 32, 1024), workers=(workers, 1, 64))
+    _check(
+        n_common=(n_common, 1, 999),
+        n_rare=(n_rare, 1, 999),
+        photographs=(photographs, 1, 99),
+        size=(size, 32, 1024),
+        workers=(workers, 1, 64),
+    )
     counts = {**dict.fromkeys(COMMON, n_common), **dict.fromkeys(RARE, n_rare)}
     patients = [make_patient(label, i, seed=seed) for label, n in counts.items() for i in range(n)]
     (out / "images").mkdir(parents=True, exist_ok=True)
@@ -54,7 +59,9 @@ def _check(**ranges: tuple[int, int, int]) -> None:
             raise ConfigError(f"source phantom: {name}={value}, expected {low} to {high}.")
 
 
-def _write(patient: Patient, out: Path, photographs: int, size: int, seed: int) -> list[Mapping[str, str]]:
+def _write(
+    patient: Patient, out: Path, photographs: int, size: int, seed: int
+) -> list[Mapping[str, str]]:
     from PIL import Image
 
     rows = []
