@@ -143,6 +143,7 @@ class _Planner:
             baselines=[name for name in ("real_only", "real_copies") if name in made.arms],
             learner_baseline=made.learner_baseline,
             primary=primary,
+            rare=list(made.split["rare"]),
             select_on=made.select_on,
             seed=made.seed,
         )
