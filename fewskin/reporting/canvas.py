@@ -73,8 +73,8 @@ def colour(i: int) -> str:
 
 
 def marker(i: int) -> str:
-    """Return the mark of the i-th series, so that it can be told without colour."""
-    return MARKERS[i % len(MARKERS)]
+    """Return the mark of the i-th series; where a colour comes again, its mark is another."""
+    return MARKERS[(i + i // len(SERIES)) % len(MARKERS)]
 
 
 def clean(text: str) -> str:

@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 import matplotlib
 import pytest
 
-from fewskin.reporting.canvas import SERIES, canvas, clean, inline, to_svg
+from fewskin.reporting.canvas import SERIES, canvas, clean, colour, inline, marker, to_svg
 from fewskin.reporting.style import CSS
 
 ODD = "<script>alert(1)</script> & \"quotes\" 'n' $x_1$ ]]> \x00\x1b[0m {x} %s 皮膚"
@@ -44,6 +44,10 @@ def test_a_fraction_of_mathtext_stays_text():
 
 def test_control_characters_are_left_out():
     assert clean("a\x00b\ud800c\u202ed\te\r\nf") == "abcd e f"
+
+
+def test_the_first_49_series_differ_in_colour_or_mark():
+    assert len({(colour(i), marker(i)) for i in range(49)}) == 49
 
 
 def test_inline_drawings_share_no_id():
