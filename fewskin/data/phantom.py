@@ -30,6 +30,7 @@ _CANVAS_MM: Final = 50.0  # side of the simulated skin: a turned and shifted pho
 _BLUR_MM: Final = 0.55  # sigma of camera and resizing at 64 px together
 _SCALE_LIGHT: Final = np.array([0.70, 0.63, 0.56], dtype=np.float32)  # linear RGB of dry flakes
 _PUS_LIGHT: Final = np.array([0.68, 0.55, 0.26], dtype=np.float32)  # linear RGB of pus and crust
+_PALEST: Final = np.float32(-0.03)  # haemoglobin below that of resting skin, density units
 _PHI: Final = 0.6180339887498949  # golden ratio: tones of patients 0, 1, 2, ... fill [0, 1) evenly
 
 
@@ -139,9 +140,8 @@ def _detail(layers: Layers, grid: Grid, field: slice) -> tuple[float, float]:
     """Return the energy of detail of about 1 mm and of about 3 mm, in density units squared."""
     from scipy.ndimage import gaussian_filter
 
-    slope = (
-        np.gradient(layers.height, axis=1) * grid.px_per_mm
-    )  # shades by about .2 density per unit
+    # Under a slanting lamp a slope of 1 shades by about .2 density.
+    slope = np.gradient(layers.height, axis=1) * grid.px_per_mm
     seen = 0.6 * layers.haemoglobin + 0.5 * layers.melanin - 0.4 * layers.scale - 0.2 * slope
     middle, coarse = (
         gaussian_filter(seen, width * grid.px_per_mm, truncate=2.5) for width in (0.7, 2.2)
@@ -155,9 +155,8 @@ def _levelled(rng: np.random.Generator, grid: Grid, layers: Layers, strength: fl
     margin = int((grid.size - _FIELD_MM * grid.px_per_mm) / 2)
     field = slice(margin, grid.size - margin)
     mean, spread = 0.2 + 0.12 * strength, 0.11 + 0.045 * strength
-    white = float(
-        layers.scale[field, field].mean()
-    )  # flakes pale the picture: the skin under them is redder
+    # Flakes pale the picture, so the skin under them must be redder for the same colour.
+    white = float(layers.scale[field, field].mean())
     red = mean * rng.uniform(0.7, 1.3) + 0.8 * white, spread * rng.uniform(0.65, 1.35)
     brown = rng.normal(0, 0.03) + 0.4 * white, rng.uniform(0.05, 0.09)
     fine, broad = _detail(layers, grid, field)
@@ -166,13 +165,9 @@ def _levelled(rng: np.random.Generator, grid: Grid, layers: Layers, strength: fl
     blend = np.float32(rng.uniform(0.2, 0.8))
     blood = layers.haemoglobin + 2 * blend * mottle + grain
     pigment = layers.melanin + 2 * (1 - blend) * mottle + np.float32(0.8) * grain
-    return replace(
-        layers,
-        haemoglobin=np.maximum(
-            _level(blood, noise(rng, grid, (24.0, 45.0)), *red, grid, field), -0.03
-        ),
-        melanin=_level(pigment, noise(rng, grid, (12.0, 30.0)), *brown, grid, field),
-    )
+    blood = _level(blood, noise(rng, grid, (24.0, 45.0)), *red, grid, field)
+    pigment = _level(pigment, noise(rng, grid, (12.0, 30.0)), *brown, grid, field)
+    return replace(layers, haemoglobin=np.maximum(blood, _PALEST), melanin=pigment)
 
 
 def _lack(energy: float, wanted: float) -> np.float32:
@@ -180,7 +175,7 @@ def _lack(energy: float, wanted: float) -> np.float32:
 
 
 def _everyday(scene: Scene, tone: float) -> Layers:
-    """Return what any skin has: pores, freckles, a mark or a pimple, uneven pigment."""
+    """Return what any skin has: freckles, a pimple or two, a fold, some dryness."""
     rng, grid = scene.rng, scene.grid
     freckles = scene.scatter(rng.gamma(1.0, 25.0))
     spots = domes(
