@@ -59,8 +59,11 @@ def fit(
     plugin = (
         make("learners", learner) if learner is not None else make("generators", generator or {})
     )
-    plugin.fit(base if len(base) else None, seed=seed, out=out).save(out / "state")
+    fitted = plugin.fit(base if len(base) else None, seed=seed, out=out)
+    fitted.save(out / "state")
     about = {"n_rows": len(base), "classes": list(base.classes), "image_size": image_size}
+    # "" is from scratch; who does not say may have seen anything, test images among it.
+    about |= {"pretrained_on": getattr(fitted, "pretrained_on", "unknown")}
     atomic_write(out / "fit.json", json.dumps(about, indent=1) + "\n")
 
 

@@ -84,17 +84,29 @@ def map_batches(
         seed: of the rows.
     """
     slots = -(-steps * batch_size // len(classes))
-    # The pixels of a support set are named too, but it changes by draw: not worth keeping.
-    wanted = [replace(table, pixels_key="") for table in tables] + ([base] if base else [])
-    seen = [_views(table, views, slots) for table in wanted]
-    maps = torch.cat([view_maps(frozen, table, seeds, Policy()) for table, seeds in seen])
+    seen = [_views(table, views, slots) for table in (*tables, *([base] if base else []))]
     targets = class_positions([label for table, _ in seen for label in table.labels], classes)
     weights = np.concatenate([_weights(table) for table, _ in seen])
     rows = BalancedRows(targets, weights, len(classes), batch_size, seed)
+    drawn = np.unique(np.concatenate([rows(step) for step in range(steps)]))
+    place = np.zeros(len(targets), dtype=np.int64)
+    made: list[Tensor] = []
+    start = 0
+    for i, (table, seeds) in enumerate(seen):
+        mine = np.arange(len(table))
+        if i < len(tables):
+            # These rows change by draw: not worth keeping, nor worth computing if never drawn.
+            mine = drawn[(drawn >= start) & (drawn < start + len(table))] - start
+            table = replace(table.take(mine), pixels_key="")
+        if len(mine):
+            place[start + mine] = sum(map(len, made)) + np.arange(len(mine))
+            made.append(view_maps(frozen, table, seeds[mine], Policy()))
+        start += len(seeds)
+    maps = torch.cat(made)
 
     def batch(step: int) -> tuple[Tensor, Tensor]:
         chosen = rows(step)
-        return mixer(step, maps[chosen], _shares(targets[chosen], len(classes)))
+        return mixer(step, maps[place[chosen]], _shares(targets[chosen], len(classes)))
 
     return batch
 
