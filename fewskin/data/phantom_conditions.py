@@ -3,8 +3,9 @@
 Simulated. The rules are those a dermatologist reads from a close-up. Rosacea is diffuse redness
 with telangiectasia and domes but no comedones; acne has comedones; lupus has a sharp border and
 spares the fold; perioral dermatitis is clusters of small papules that spare a rim along the fold;
-psoriasis is sharp plaques under thick scale; eczema is ill-defined, scratched and finely scaly. Healthy skin
-may flush or burn. Only these maps know the label: all that follows is the same for every class.
+psoriasis is sharp plaques under thick scale; eczema is ill-defined, scratched and finely scaly.
+Healthy skin may flush or burn. Only these maps know the label: all that follows is the same for
+every class.
 """
 
 from collections.abc import Callable, Mapping
