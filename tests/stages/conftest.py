@@ -1,10 +1,12 @@
+from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from PIL import Image
 
 from fewskin.data.splits import Design, make_splits
-from fewskin.tables import SPLITS, read_manifest, write_manifest, write_table
+from fewskin.tables import SPLITS, read_manifest, read_table, write_manifest, write_table
 from fewskin.testing import BASE, RARE, synthetic_table
 
 
@@ -27,3 +29,17 @@ def tiny_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Pa
     rows = read_manifest(manifest).rows
     write_table(make_splits(rows, design, seed=0), splits / "splits.csv", SPLITS)
     return manifest, splits
+
+
+@pytest.fixture
+def edited(tiny_data: tuple[Path, Path], tmp_path: Path) -> Callable[..., Path]:
+    """A function that gives a splits folder whose table was changed by a function."""
+
+    def make(change: Callable[[pd.DataFrame], pd.DataFrame]) -> Path:
+        folder = tmp_path / "edited"
+        folder.mkdir()
+        table = read_table(tiny_data[1] / "splits.csv", SPLITS)
+        write_table(change(table), folder / "splits.csv", SPLITS)
+        return folder
+
+    return make
