@@ -137,7 +137,17 @@ class Finetune:
         )
         # From scratch there are no statistics to keep.
         module = Classifier(moving, recipe, still=[net] if net.pretrained_on else [])
-        run_steps(module, inputs, steps=self.steps, out=out, label="adapt", seed=seed)
+        # Steps above a frozen trunk are quick to repeat, and saving costs as much as several.
+        every = 50 if self.freeze == "none" else 500
+        run_steps(
+            module,
+            inputs,
+            steps=self.steps,
+            out=out,
+            checkpoint_every=every,
+            label="adapt",
+            seed=seed,
+        )
         return self._predictor(net, module.result, classes, support.image_size)
 
     def _check(self) -> None:
