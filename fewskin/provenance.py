@@ -169,11 +169,12 @@ class Stage(Generic[P]):
         version: int,
         inputs: Sequence[str],
         plugins: Mapping[str, str],
+        follow_source: bool,
     ) -> None:
         functools.update_wrapper(self, body)
         self.body, self.version = body, version
         self.inputs, self.plugins = tuple(inputs), dict(plugins)
-        self.name = body.__name__
+        self.name, self.follow_source = body.__name__, follow_source
         self.signature = inspect.signature(body)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Path:
@@ -203,13 +204,15 @@ class Stage(Generic[P]):
         return Request(self.name, json.loads(_canonical(values)), inputs, out)
 
     def sources(self, params: Mapping[str, Json]) -> str:
-        """Return the source hash of the plug-ins named in `params`."""
+        """Return the source hashes that the key of a request with `params` follows."""
         hashes = []
         for parameter, kind in self.plugins.items():
             spec = params.get(parameter)
             name = spec.get("name") if isinstance(spec, Mapping) else spec
             file = plugin_file(kind, name) if isinstance(name, str) else None
             hashes.append(source_hash(file) if file else "")
+        if self.follow_source:
+            hashes.append(source_hash(Path(inspect.getfile(self.body))))
         return " ".join(hashes)
 
 
@@ -222,7 +225,11 @@ def _as_input(value: Any) -> Any:  # Any: str, Path, Request or a sequence of th
 
 
 def stage(
-    *, version: int, inputs: Sequence[str] = (), plugins: Mapping[str, str] | None = None
+    *,
+    version: int,
+    inputs: Sequence[str] = (),
+    plugins: Mapping[str, str] | None = None,
+    follow_source: bool = False,
 ) -> Callable[[Callable[P, None]], Stage[P]]:
     """Make a function a stage.
 
@@ -230,8 +237,10 @@ def stage(
         version: raise it when the same request would give another result.
         inputs: parameters that are result folders or external files; they enter the key by content.
         plugins: parameter -> package of the plug-in it names (`{"learner": "learners"}`).
+        follow_source: the key follows the stage's own source too; for cheap stages whose words
+            and figures should never be those of an older version.
     """
-    return lambda body: Stage(body, version, inputs, plugins or {})
+    return lambda body: Stage(body, version, inputs, plugins or {}, follow_source)
 
 
 def unknown(what: str, name: str, known: Sequence[str]) -> str:

@@ -10,13 +10,14 @@ import numpy as np
 from fewskin.data.comparisons import Plan, compare_task, draw_rows, gain_rows, make_primary
 from fewskin.data.evidence import Arm, TestRows, read_arms, read_predictions, wording
 from fewskin.data.evidence_tables import CALIBRATION, CONFUSION, DRAWS, VERDICTS
+from fewskin.data.independence import unknown_independence
 from fewskin.data.measures import N_BINS
 from fewskin.data.verdicts import verdict_rows
 from fewskin.errors import ConfigError
 from fewskin.functional.calibration import calibration_bins, calibration_edges
 from fewskin.functional.metrics import confusion
 from fewskin.provenance import DEFAULT_OUT, stage, unknown
-from fewskin.tables import GAINS, Schema, write_table
+from fewskin.tables import GAINS, Schema, read_manifest, write_table
 
 __all__ = ["evaluate"]
 
@@ -25,7 +26,7 @@ Row = dict[str, object]
 Tasks = Mapping[str, tuple[TestRows, list[Arm]]]
 
 
-@stage(version=1, inputs=("predictions", "manifest"))
+@stage(version=1, inputs=("predictions", "manifest"), follow_source=True)
 def evaluate(
     predictions: Sequence[Path],
     manifest: Path | None = None,
@@ -62,6 +63,7 @@ def evaluate(
     )
     plan = Plan(tuple(baselines), learner_baseline, make_primary(primary), _rare(tasks, rare), seed)
     _check_plan(tasks, plan)
+    notes = unknown_independence([Path(folder) for folder in folders], _datasets(manifest))
     constants = {"select_on": select_on, "n_base_seeds": n_base_seeds}
     gains: list[Row] = []
     draws: list[Row] = []
@@ -71,12 +73,21 @@ def evaluate(
         for made in compare_task(rows, arms, plan if task != "novel" else replace(plan, rare=())):
             gains += gain_rows(made, **constants)
             draws += draw_rows(made)
-            verdicts += verdict_rows(made, plan, words)
+            verdicts += [_noted(row, notes) for row in verdict_rows(made, plan, words)]
     _write(gains, out / "gains.csv", GAINS)
     _write(draws, out / "draws.csv", DRAWS)
     _write(verdicts, out / "verdicts.csv", VERDICTS)
     _write(_each(tasks, _confusion_rows), out / "confusion.csv", CONFUSION)
     _write(_each(tasks, _calibration_rows), out / "calibration.csv", CALIBRATION)
+
+
+def _datasets(manifest: Path | None) -> list[str]:
+    return [] if manifest is None else sorted(set(read_manifest(manifest).rows["dataset"]) - {""})
+
+
+def _noted(row: Row, notes: Mapping[str, str]) -> Row:
+    note = notes.get(str(row["learner"]))
+    return {**row, "verdict": f"{row['verdict']} [{note}]"} if note else row
 
 
 def _rare(tasks: Tasks, rare: Sequence[str]) -> tuple[str, ...]:

@@ -29,6 +29,7 @@ def predict(
 
     from fewskin.data.images import open_table
     from fewskin.data.splits import select
+    from fewskin.paths import atomic_write
     from fewskin.plugins import load_object
     from fewskin.tables import PREDICTIONS, SPLITS, read_table, write_table
 
@@ -54,3 +55,4 @@ def predict(
     for i, name in enumerate(predictor.classes):
         rows[f"p:{name}"] = prob[:, i].double().numpy()
     write_table(rows, out / "predictions.csv", PREDICTIONS)
+    atomic_write(out / "cell.json", json.dumps(cell, indent=1) + "\n")

@@ -14,7 +14,7 @@ __all__ = ["report"]
 _INPUTS = ("evaluated", "manifest", "checked", "splits", "generated", "audits")
 
 
-@stage(version=1, inputs=_INPUTS)
+@stage(version=1, follow_source=True, inputs=_INPUTS)
 def report(
     evaluated: Path,
     manifest: Path,

@@ -93,6 +93,7 @@ def train(
     }
     cell |= {"shots": shots, "draw": draw, "classes": list(predictor.classes)}
     cell |= {"transductive": bool(fitted.transductive)}
+    cell |= {"pretrained_on": getattr(predictor, "pretrained_on", "unknown")}
     atomic_write(out / "cell.json", json.dumps(cell, indent=1) + "\n")
 
 

@@ -70,6 +70,11 @@ class NetPredictor:
         self.frozen = frozen
 
     @property
+    def pretrained_on(self) -> str:
+        """What the backbone has seen before the support set; "" when nothing."""
+        return self.backbone.pretrained_on
+
+    @property
     def module(self) -> nn.Module:
         """The net from normalised images (n, 3, H, W) to logits (n, C)."""
         return nn.Sequential(self.backbone, self.head)
