@@ -7,7 +7,6 @@ schedule, and BatchNorm keeps the statistics of the base, since a few images hav
 """
 
 import copy
-import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -15,16 +14,16 @@ from typing import ClassVar, Literal, cast
 
 from torch import Tensor, nn
 
-from fewskin.errors import ConfigError, DataError, PluginError
+from fewskin.errors import ConfigError, DataError
 from fewskin.nets.backbones import Backbone, make_backbone
-from fewskin.paths import atomic_write
 from fewskin.protocols import ImageTable
 from fewskin.seeding import seed_for
 from fewskin.training.batches import Mix, mixed
 from fewskin.training.engine import run_steps
+from fewskin.training.fitted import load_backbone, save_backbone
 from fewskin.training.inputs import by_id, image_batches, map_batches
 from fewskin.training.modules import Classifier, OptimizerName, Recipe
-from fewskin.training.predictor import Frozen, NetPredictor, load_tensors, save_tensors
+from fewskin.training.predictor import Frozen, NetPredictor
 from fewskin.training.pretrain import fit_classifier
 
 __all__ = ["Finetune"]
@@ -217,15 +216,7 @@ class Finetune:
 
     def save(self, folder: Path) -> None:
         """Write the fitted backbone, if there is one."""
-        about: dict[str, object] = {"fitted": self.net_ is not None}
-        if self.net_ is not None:
-            about |= {
-                "backbone": self.net_.name,
-                "image_size": self.net_.image_size,
-                "pretrained_on": self.net_.pretrained_on,
-            }
-            save_tensors(self.net_, folder / "backbone.safetensors")
-        atomic_write(folder / "finetune.json", json.dumps(about, indent=1) + "\n")
+        save_backbone(self.net_, folder)
 
     def load(self, folder: Path) -> "Finetune":
         """Return a learner with these hyper-parameters and the backbone written by `save`.
@@ -233,19 +224,6 @@ class Finetune:
         Raises:
             PluginError: the folder holds none, or one of another architecture.
         """
-        try:
-            about = json.loads((folder / "finetune.json").read_text())
-        except (OSError, ValueError) as error:
-            raise PluginError(f"{folder} holds no fitted finetune: {error}.") from error
         loaded = copy.copy(self)
-        loaded.net_ = None
-        if about["fitted"]:
-            if about["backbone"] != self.backbone:
-                raise PluginError(
-                    f"{folder} holds backbone {about['backbone']}, expected {self.backbone}."
-                )
-            net = make_backbone(self.backbone, image_size=about["image_size"])
-            load_tensors(net, folder / "backbone.safetensors")
-            net.pretrained_on = about["pretrained_on"]
-            loaded.net_ = net.eval()
+        loaded.net_, _ = load_backbone(folder, self.backbone)
         return loaded

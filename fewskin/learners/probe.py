@@ -7,7 +7,6 @@ weigh the same, support images are used as they are (not augmented), the same in
 """
 
 import copy
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple
@@ -21,11 +20,11 @@ from torch import Tensor, nn
 
 from fewskin.errors import ConfigError
 from fewskin.nets.backbones import Backbone, make_backbone
-from fewskin.paths import atomic_write
 from fewskin.protocols import ImageTable
 from fewskin.seeding import rng_for
 from fewskin.training.features import features
-from fewskin.training.predictor import NetPredictor, load_tensors, save_tensors
+from fewskin.training.fitted import load_backbone, row_weights, save_backbone
+from fewskin.training.predictor import NetPredictor
 from fewskin.training.pretrain import fit_classifier
 
 __all__ = ["Probe"]
@@ -72,7 +71,7 @@ class Probe:
         self.c, self.base_per_class = c, base_per_class
         self._net: Backbone | None = None
         self._standard: _Standard | None = None
-        self._seed, self._image_size = 0, 0
+        self._seed = 0
 
     def fit(self, base: ImageTable | None, *, seed: int, out: Path) -> "Probe":
         """Return a probe whose backbone is trained to tell the base classes apart.
@@ -81,7 +80,6 @@ class Probe:
         """
         fitted = copy.copy(self)
         fitted._net, fitted._standard, fitted._seed = None, None, seed
-        fitted._image_size = 0 if base is None else base.image_size
         if base is None:
             return fitted
         net = fitted._first_net(base.image_size)
@@ -128,30 +126,31 @@ class Probe:
         rows = torch.cat([known, *(features(net, table) for table in tables[1:])])
         labels = [label for table in tables for label in table.labels]
         classes = sorted(set(labels))
-        weights = np.concatenate([_weights(table) for table in tables])
+        weights = np.concatenate([row_weights(table) for table in tables])
         head = _logistic(rows, np.searchsorted(classes, labels), weights, standard, self.c)
         return NetPredictor(net, head, classes, support.image_size, frozen="all")
 
+    @property
+    def pretrained_on(self) -> str:
+        """What the fitted backbone has seen; "" before `fit` and from scratch."""
+        return self._net.pretrained_on if self._net else ""
+
     def save(self, folder: Path) -> None:
         """Write the fitted net and the base set's mean and deviation."""
-        folder.mkdir(parents=True, exist_ok=True)
-        about: dict[str, object] = {"seed": self._seed, "image_size": self._image_size}
-        if self._net is not None and self._standard is not None:
-            about["pretrained_on"] = self._net.pretrained_on
-            save_tensors(self._net, folder / "backbone.safetensors")
+        save_backbone(self._net, folder, seed=self._seed)
+        if self._standard is not None:
             save_file(self._standard._asdict(), folder / "standard.safetensors")
-        atomic_write(folder / "probe.json", json.dumps(about) + "\n")
 
     def load(self, folder: Path) -> "Probe":
-        """Return a probe with these hyper-parameters and the state written by `save`."""
-        about = json.loads((folder / "probe.json").read_text())
+        """Return a probe with these hyper-parameters and the state written by `save`.
+
+        Raises:
+            PluginError: the folder holds none, or one of another backbone.
+        """
         loaded = copy.copy(self)
-        loaded._net, loaded._standard, loaded._seed = None, None, about["seed"]
-        loaded._image_size = about["image_size"]
-        if "pretrained_on" in about:
-            loaded._net = make_backbone(self.backbone, image_size=loaded._image_size)
-            load_tensors(loaded._net, folder / "backbone.safetensors")
-            loaded._net.eval().pretrained_on = about["pretrained_on"]
+        loaded._net, loaded._seed = load_backbone(folder, self.backbone)
+        loaded._standard = None
+        if loaded._net is not None:
             loaded._standard = _Standard(**load_file(folder / "standard.safetensors"))
         return loaded
 
@@ -170,10 +169,6 @@ def _standard_of_support(known: Tensor) -> _Standard:
 def _floored(mean: Tensor, std: Tensor) -> _Standard:
     # A feature that is constant on base may move on a new class; it must not outweigh all others.
     return _Standard(mean, std.clamp_min(max(0.1 * float(std.mean()), 1e-6)))
-
-
-def _weights(table: ImageTable) -> npt.NDArray[np.float64]:
-    return np.ones(len(table)) if table.weights is None else table.weights
 
 
 def _at_most(base: ImageTable, n: int, seed: int) -> ImageTable:

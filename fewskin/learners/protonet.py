@@ -6,7 +6,6 @@ learning rate follows a cosine; generated images enter a prototype as a weighted
 """
 
 import copy
-import json
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -20,13 +19,13 @@ from fewskin.data.episodes import EpisodeSampler
 from fewskin.functional.augment import Policy, augment
 from fewskin.functional.prototypes import Metric, centres, logits
 from fewskin.nets.backbones import Backbone, make_backbone, normalise
-from fewskin.paths import atomic_write
 from fewskin.protocols import ImageTable
 from fewskin.seeding import seed_for
 from fewskin.training.engine import run_steps
 from fewskin.training.features import features
+from fewskin.training.fitted import load_backbone, row_weights, save_backbone, seen
 from fewskin.training.modules import cosine, make_optimizer
-from fewskin.training.predictor import Centres, NetPredictor, load_tensors, save_tensors
+from fewskin.training.predictor import Centres, NetPredictor
 
 compat.import_lightning()
 from pytorch_lightning import LightningModule  # noqa: E402
@@ -71,7 +70,7 @@ class ProtoNet:
         self.way, self.shot, self.query = way, shot, query
         self.metric, self.scale = metric, scale
         self._net: Backbone | None = None
-        self._seed, self._image_size = 0, 0
+        self._seed = 0
 
     def fit(self, base: ImageTable | None, *, seed: int, out: Path) -> "ProtoNet":
         """Return a learner whose features were trained on episodes of the base classes.
@@ -83,12 +82,11 @@ class ProtoNet:
         """
         fitted = copy.copy(self)
         fitted._net, fitted._seed = None, seed
-        fitted._image_size = 0 if base is None else base.image_size
         if base is not None:
             net = fitted._first_net(base.image_size)
             if self.fit_steps:
                 _train(net, base, self, seed, out)
-                net.pretrained_on = _seen(net.pretrained_on, base)
+                net.pretrained_on = seen(net.pretrained_on, base)
             fitted._net = net.eval()
         return fitted
 
@@ -112,42 +110,30 @@ class ProtoNet:
         labels = [label for table in tables for label in table.labels]
         classes = sorted(set(labels))
         codes = torch.from_numpy(np.searchsorted(classes, labels))
-        weights = np.concatenate([_weights(table) for table in tables])
+        weights = np.concatenate([row_weights(table) for table in tables])
         rows = torch.cat([features(net, table) for table in tables])
         middle = centres(rows, codes, len(classes), torch.from_numpy(weights))
         head = Centres(middle, self.metric, self.scale)
         return NetPredictor(net, head, classes, support.image_size, frozen="all")
 
+    @property
+    def pretrained_on(self) -> str:
+        """What the fitted backbone has seen; "" before `fit` and from scratch."""
+        return self._net.pretrained_on if self._net else ""
+
     def save(self, folder: Path) -> None:
         """Write the fitted net."""
-        folder.mkdir(parents=True, exist_ok=True)
-        about: dict[str, object] = {"seed": self._seed, "image_size": self._image_size}
-        if self._net is not None:
-            about["pretrained_on"] = self._net.pretrained_on
-            save_tensors(self._net, folder / "backbone.safetensors")
-        atomic_write(folder / "protonet.json", json.dumps(about) + "\n")
+        save_backbone(self._net, folder, seed=self._seed)
 
     def load(self, folder: Path) -> "ProtoNet":
-        """Return a learner with these hyper-parameters and the state written by `save`."""
-        about = json.loads((folder / "protonet.json").read_text())
+        """Return a learner with these hyper-parameters and the state written by `save`.
+
+        Raises:
+            PluginError: the folder holds none, or one of another backbone.
+        """
         loaded = copy.copy(self)
-        loaded._net, loaded._seed = None, about["seed"]
-        loaded._image_size = about["image_size"]
-        if "pretrained_on" in about:
-            loaded._net = make_backbone(self.backbone, image_size=loaded._image_size)
-            load_tensors(loaded._net, folder / "backbone.safetensors")
-            loaded._net.eval().pretrained_on = about["pretrained_on"]
+        loaded._net, loaded._seed = load_backbone(folder, self.backbone)
         return loaded
-
-
-def _weights(table: ImageTable) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
-    return np.ones(len(table)) if table.weights is None else table.weights
-
-
-def _seen(before: str, base: ImageTable) -> str:
-    names = sorted(set(base.rows["dataset"]) - {""}) if "dataset" in base.rows else []
-    own = f"{len(base)} base images" + (f" of {', '.join(names)}" if names else "")
-    return f"{before}, {own}" if before else own
 
 
 class _Batch(NamedTuple):

@@ -15,6 +15,7 @@ from fewskin.protocols import ImageTable
 from fewskin.seeding import rng_for, seed_for
 from fewskin.training.batches import BalancedRows, Mixer, class_positions
 from fewskin.training.features import view_maps
+from fewskin.training.fitted import row_weights
 
 __all__ = ["by_id", "image_batches", "map_batches"]
 
@@ -45,7 +46,7 @@ def image_batches(
         seed: of rows and augmentation.
     """
     targets = class_positions([label for table in tables for label in table.labels], classes)
-    weights = np.concatenate([_weights(table) for table in tables])
+    weights = np.concatenate([row_weights(table) for table in tables])
     rows = BalancedRows(targets, weights, len(classes), batch_size, seed)
 
     def batch(step: int) -> tuple[Tensor, Tensor]:
@@ -86,7 +87,7 @@ def map_batches(
     slots = -(-steps * batch_size // len(classes))
     seen = [_views(table, views, slots) for table in (*tables, *([base] if base else []))]
     targets = class_positions([label for table, _ in seen for label in table.labels], classes)
-    weights = np.concatenate([_weights(table) for table, _ in seen])
+    weights = np.concatenate([row_weights(table) for table, _ in seen])
     rows = BalancedRows(targets, weights, len(classes), batch_size, seed)
     drawn = np.unique(np.concatenate([rows(step) for step in range(steps)]))
     place = np.zeros(len(targets), dtype=np.int64)
@@ -125,7 +126,7 @@ def _views(table: ImageTable, views: int, slots: int) -> tuple[ImageTable, Rows]
     chosen = table.take([row for row, _ in picked])
     ids = chosen.rows["image_id"]
     seeds = [seed_for(0, "view", name, view) for name, (_, view) in zip(ids, picked, strict=True)]
-    weighted = replace(chosen, weights=_weights(chosen) * np.array(shares))
+    weighted = replace(chosen, weights=row_weights(chosen) * np.array(shares))
     return weighted, np.array(seeds, dtype=np.int64)
 
 
@@ -139,10 +140,6 @@ def _gather(tables: Sequence[ImageTable], rows: Rows) -> Tensor:
         if len(mine):
             images[torch.from_numpy(mine)] = table.images(rows[mine] - (ends[i] - len(table)))
     return images
-
-
-def _weights(table: ImageTable) -> npt.NDArray[np.float64]:
-    return np.ones(len(table)) if table.weights is None else table.weights
 
 
 def _shares(targets: Rows, n_classes: int) -> Tensor:

@@ -15,6 +15,7 @@ from fewskin.protocols import ImageTable
 from fewskin.seeding import seed_for
 from fewskin.training.batches import BalancedRows, class_positions
 from fewskin.training.engine import run_steps
+from fewskin.training.fitted import seen
 from fewskin.training.modules import Classifier, OptimizerName, Recipe
 
 __all__ = ["fit_classifier"]
@@ -76,7 +77,7 @@ def fit_classifier(
 
     run_steps(Classifier(net, recipe), batch, steps=steps, out=out, label="base", seed=seed)
     fitted.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # as above
-    fitted.pretrained_on = _seen(fitted.pretrained_on, base)
+    fitted.pretrained_on = seen(fitted.pretrained_on, base)
     return fitted.eval()
 
 
@@ -84,9 +85,3 @@ def _head(n_features: int, n_classes: int, seed: int) -> nn.Linear:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for(seed, "head"))
         return nn.Linear(n_features, n_classes)
-
-
-def _seen(before: str, base: ImageTable) -> str:
-    names = sorted(set(base.rows["dataset"]) - {""}) if "dataset" in base.rows else []
-    mine = f"{len(base)} base images" + (f" of {', '.join(names)}" if names else "")
-    return f"{before}, {mine}" if before else mine

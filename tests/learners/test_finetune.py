@@ -125,7 +125,7 @@ def test_a_saved_fit_of_another_backbone_is_refused(tmp_path: Path) -> None:
     fitted(tmp_path).save(tmp_path / "state")
     with pytest.raises(PluginError, match="holds backbone conv4, expected conv6"):
         Finetune(backbone="conv6").load(tmp_path / "state")
-    with pytest.raises(PluginError, match="holds no fitted finetune"):
+    with pytest.raises(PluginError, match="holds no fitted learner"):
         Finetune().load(tmp_path / "absent")
 
 
