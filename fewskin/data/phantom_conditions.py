@@ -210,10 +210,10 @@ def _rosacea(scene: Scene) -> Layers:
     zone = smooth_step(depth, rng.uniform(3.0, 6.0))
     lines = vessels(rng, grid, int(rng.poisson(scene.dial(25, 70))), 0.25) * zone
     layers = blank(grid).plus(haemoglobin=scene.dial(0.12, 0.22) * zone + 0.22 * lines)
-    if rng.uniform() < 0.25:  # the erythemato-telangiectatic kind has no papules
+    if rng.uniform() < 0.15:  # the erythemato-telangiectatic kind has no papules
         return layers
     places = scene.scatter(scene.dial(18, 36))
-    return _papules(scene, layers, places, (0.9, 1.7), pus=0.2).times(
+    return _papules(scene, layers, places, (1.1, 2.0), pus=0.2).times(
         haemoglobin=0.25 + 0.75 * zone, height=0.2 + 0.8 * zone
     )
 
@@ -226,9 +226,9 @@ def _lupus(scene: Scene) -> Layers:
     plaque = smooth_step(depth, rng.uniform(0.35, 0.8)) * spared
     rim = np.exp(-((depth / 1.8) ** 2)).astype(np.float32) * spared
     centre = smooth_step(depth - rng.uniform(5, 9), 2.0) * spared
-    red = scene.dial(0.22, 0.36) * (plaque + 0.25 * rim - 0.2 * centre)
+    red = scene.dial(0.28, 0.42) * (plaque + 0.25 * rim - 0.2 * centre)
     layers = blank(grid).plus(haemoglobin=red, melanin=0.14 * rim - 0.06 * centre)
-    layers = layers.plus(height=scene.dial(0.15, 0.35) * (plaque - 0.5 * centre))
+    layers = layers.plus(height=scene.dial(0.3, 0.5) * (plaque - 0.5 * centre))
     return _add(layers, _flakes(scene, plaque, rng.uniform(0.7, 1.3), scene.dial(0.06, 0.22)))
 
 

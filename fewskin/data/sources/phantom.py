@@ -16,7 +16,7 @@ def phantom(
     path: Path | None = None,
     *,
     out: Path,
-    n_common: int = 40,
+    n_common: int = 60,
     n_rare: int = 60,
     photographs: int = 2,
     size: int = 96,
