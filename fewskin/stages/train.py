@@ -73,10 +73,8 @@ def train(
     guard(
         roles, table.rows, task=task, fold=fold, used=used, generated=[each.rows for each in made]
     )
-    support = table.where(table.rows["image_id"].isin(chosen["support"]).to_numpy())
-    base = None
-    if task == "generalised":
-        base = table.where(table.rows["image_id"].isin(chosen["base"]).to_numpy())
+    support = _rows(table, chosen["support"])
+    base = _rows(table, chosen["base"]) if task == "generalised" else None
     real = support.labels + ([] if base is None else base.labels)
     fitted = make("learners", learner)
     fitted = fitted.load(fit / "state") if fit is not None else fitted.fit(None, seed=seed, out=out)
@@ -95,6 +93,10 @@ def train(
     cell |= {"transductive": bool(fitted.transductive)}
     cell |= {"pretrained_on": getattr(predictor, "pretrained_on", "unknown")}
     atomic_write(out / "cell.json", json.dumps(cell, indent=1) + "\n")
+
+
+def _rows(table: "ImageTable", ids: Sequence[str]) -> "ImageTable":
+    return table.where(table.rows["image_id"].isin(ids).to_numpy())
 
 
 def _extra(made: Sequence["ImageTable"], real: Sequence[str], ratio: float) -> "ImageTable | None":
