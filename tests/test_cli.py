@@ -8,6 +8,7 @@ import pytest
 
 from fewskin.catalogue import verbs
 from fewskin.cli import compose_config, main, stage_keys
+from fewskin.paths import runs_dir
 
 
 @pytest.mark.parametrize(
@@ -81,7 +82,7 @@ def test_a_dry_run_runs_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Pa
     shown = capsys.readouterr().out
     assert "to run" in shown
     assert "2 CPU cores" in shown
-    assert not list(Path().glob("runs/*"))
+    assert not list(runs_dir().glob("*"))
 
 
 def test_help_imports_neither_torch_nor_hydra() -> None:
