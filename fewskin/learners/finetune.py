@@ -18,13 +18,12 @@ from fewskin.errors import ConfigError, DataError
 from fewskin.nets.backbones import Backbone, make_backbone
 from fewskin.protocols import ImageTable
 from fewskin.seeding import seed_for
+from fewskin.training.base import BaseFit, Fitted, fit_base, load_fitted, save_fitted
 from fewskin.training.batches import Mix, mixed
 from fewskin.training.engine import run_steps
-from fewskin.training.fitted import load_backbone, save_backbone
 from fewskin.training.inputs import by_id, image_batches, map_batches
 from fewskin.training.modules import Classifier, OptimizerName, Recipe
 from fewskin.training.predictor import Frozen, NetPredictor
-from fewskin.training.pretrain import fit_classifier
 
 __all__ = ["Finetune"]
 
@@ -55,6 +54,7 @@ class Finetune:
 
     transductive: ClassVar[bool] = False
     output: ClassVar[Literal["class", "mask", "boxes"]] = "class"
+    fit_as: ClassVar[str] = "probe"
 
     def __init__(
         self,
@@ -82,34 +82,18 @@ class Finetune:
         self.lr, self.optimizer, self.weight_decay = lr, optimizer, weight_decay
         self.freeze, self.label_smoothing = freeze, label_smoothing
         self.mix, self.mix_alpha, self.ema = mix, mix_alpha, ema
-        self.net_: Backbone | None = None
+        self._fitted = Fitted()
 
     @property
     def pretrained_on(self) -> str:
         """What the fitted backbone has seen; "" before `fit` and from scratch."""
-        return self.net_.pretrained_on if self.net_ else ""
+        return self._fitted.pretrained_on
 
     def fit(self, base: ImageTable | None, *, seed: int, out: Path) -> "Finetune":
         """Return a learner whose backbone tells the base classes apart."""
         self._check()
         fitted = copy.copy(self)
-        fitted.net_ = None
-        if base is None:
-            return fitted
-        net = make_backbone(
-            self.backbone, weights=self.weights, image_size=base.image_size, seed=seed
-        )
-        if self.fit_steps > 0:
-            net = fit_classifier(
-                net,
-                base,
-                steps=self.fit_steps,
-                batch_size=self.fit_batch_size,
-                lr=self.fit_lr,
-                seed=seed,
-                out=out,
-            )
-        fitted.net_ = net.eval()
+        fitted._fitted = fit_base(BaseFit.of(self), base, seed=seed, out=out)
         return fitted
 
     def adapt(
@@ -158,8 +142,8 @@ class Finetune:
         mixed(self.mix, self.mix_alpha, 0)
 
     def _start(self, image_size: int, seed: int) -> Backbone:
-        if self.net_ is not None:
-            return copy.deepcopy(self.net_)
+        if self._fitted.net is not None:
+            return copy.deepcopy(self._fitted.net)
         net = make_backbone(
             self.backbone, weights=self.weights, image_size=image_size, seed=seed_for(seed, "net")
         )
@@ -211,12 +195,12 @@ class Finetune:
         elif self.freeze == "trunk":
             net.last_block, net.pool = body.children()
         # Maps of a frozen part are shared only where it comes from the base fit.
-        shared: Frozen = self.freeze if self.net_ is not None else "none"
+        shared: Frozen = self.freeze if self._fitted.net is not None else "none"
         return NetPredictor(net, cast(nn.Linear, head), classes, image_size, frozen=shared)
 
     def save(self, folder: Path) -> None:
         """Write the fitted backbone, if there is one."""
-        save_backbone(self.net_, folder)
+        save_fitted(self._fitted, folder)
 
     def load(self, folder: Path) -> "Finetune":
         """Return a learner with these hyper-parameters and the backbone written by `save`.
@@ -225,5 +209,5 @@ class Finetune:
             PluginError: the folder holds none, or one of another architecture.
         """
         loaded = copy.copy(self)
-        loaded.net_, _ = load_backbone(folder, self.backbone)
+        loaded._fitted = load_fitted(folder, self.backbone)
         return loaded

@@ -14,18 +14,16 @@ from typing import ClassVar, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors.torch import load_file, save_file
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
 from fewskin.errors import ConfigError
-from fewskin.nets.backbones import Backbone, make_backbone
 from fewskin.protocols import ImageTable
 from fewskin.seeding import rng_for
+from fewskin.training.base import BaseFit, Fitted, fit_base, floored, load_fitted, save_fitted
 from fewskin.training.features import features
-from fewskin.training.fitted import load_backbone, row_weights, save_backbone
+from fewskin.training.fitted import row_weights
 from fewskin.training.predictor import NetPredictor
-from fewskin.training.pretrain import fit_classifier
 
 __all__ = ["Probe"]
 
@@ -45,8 +43,8 @@ class Probe:
         backbone: name of the net, see `fewskin list backbones`.
         weights: None starts from scratch, else a file of weights or "pretrained".
         fit_steps: training steps on the base classes; 0 keeps the first weights.
+        fit_batch_size: images a step of that training.
         fit_lr: learning rate of that training.
-        batch_size: images a step of that training.
         c: inverse of the strength of the L2 penalty, each class weighing 1 in all; fixed, since a
             handful of support images cannot choose it.
         base_per_class: base images of a class at most, chosen by seed, in task=generalised.
@@ -54,6 +52,7 @@ class Probe:
 
     transductive: ClassVar[bool] = False
     output: ClassVar[Literal["class", "mask", "boxes"]] = "class"
+    fit_as: ClassVar[str] = "probe"
 
     def __init__(
         self,
@@ -61,17 +60,15 @@ class Probe:
         backbone: str = "conv4",
         weights: str | None = None,
         fit_steps: int = 1500,
+        fit_batch_size: int = 32,
         fit_lr: float = 1e-3,
-        batch_size: int = 32,
         c: float = 0.1,
         base_per_class: int = 100,
     ) -> None:
         self.backbone, self.weights = backbone, weights
-        self.fit_steps, self.fit_lr, self.batch_size = fit_steps, fit_lr, batch_size
+        self.fit_steps, self.fit_batch_size, self.fit_lr = fit_steps, fit_batch_size, fit_lr
         self.c, self.base_per_class = c, base_per_class
-        self._net: Backbone | None = None
-        self._standard: _Standard | None = None
-        self._seed = 0
+        self._fitted = Fitted()
 
     def fit(self, base: ImageTable | None, *, seed: int, out: Path) -> "Probe":
         """Return a probe whose backbone is trained to tell the base classes apart.
@@ -79,27 +76,8 @@ class Probe:
         Without base it keeps the first weights and only remembers the seed.
         """
         fitted = copy.copy(self)
-        fitted._net, fitted._standard, fitted._seed = None, None, seed
-        if base is None:
-            return fitted
-        net = fitted._first_net(base.image_size)
-        if self.fit_steps:
-            net = fit_classifier(
-                net,
-                base,
-                steps=self.fit_steps,
-                batch_size=self.batch_size,
-                lr=self.fit_lr,
-                seed=seed,
-                out=out,
-            )
-        fitted._net, fitted._standard = net.eval(), _standard_of_base(features(net, base))
+        fitted._fitted = fit_base(BaseFit.of(self), base, seed=seed, out=out)
         return fitted
-
-    def _first_net(self, image_size: int) -> Backbone:
-        return make_backbone(
-            self.backbone, weights=self.weights, image_size=image_size, seed=self._seed
-        )
 
     def adapt(
         self,
@@ -117,9 +95,9 @@ class Probe:
         """
         if self.c <= 0:
             raise ConfigError(f"probe c={self.c}: expected more than 0.")
-        net = self._net or self._first_net(support.image_size).eval()
+        net = self._fitted.backbone(BaseFit.of(self), support.image_size)
         known = features(net, support)
-        standard = self._standard or _standard_of_support(known)
+        standard = self._standard(known)
         tables = [support]
         tables += [] if extra is None else [extra]
         tables += [] if base is None else [_at_most(base, self.base_per_class, seed)]
@@ -130,16 +108,20 @@ class Probe:
         head = _logistic(rows, np.searchsorted(classes, labels), weights, standard, self.c)
         return NetPredictor(net, head, classes, support.image_size, frozen="all")
 
+    def _standard(self, known: Tensor) -> _Standard:
+        mean, std = self._fitted.mean, self._fitted.std
+        if mean is None or std is None:
+            return _standard_of_support(known)
+        return _Standard(mean, std)
+
     @property
     def pretrained_on(self) -> str:
         """What the fitted backbone has seen; "" before `fit` and from scratch."""
-        return self._net.pretrained_on if self._net else ""
+        return self._fitted.pretrained_on
 
     def save(self, folder: Path) -> None:
         """Write the fitted net and the base set's mean and deviation."""
-        save_backbone(self._net, folder, seed=self._seed)
-        if self._standard is not None:
-            save_file(self._standard._asdict(), folder / "standard.safetensors")
+        save_fitted(self._fitted, folder)
 
     def load(self, folder: Path) -> "Probe":
         """Return a probe with these hyper-parameters and the state written by `save`.
@@ -148,27 +130,15 @@ class Probe:
             PluginError: the folder holds none, or one of another backbone.
         """
         loaded = copy.copy(self)
-        loaded._net, loaded._seed = load_backbone(folder, self.backbone)
-        loaded._standard = None
-        if loaded._net is not None:
-            loaded._standard = _Standard(**load_file(folder / "standard.safetensors"))
+        loaded._fitted = load_fitted(folder, self.backbone)
         return loaded
-
-
-def _standard_of_base(known: Tensor) -> _Standard:
-    return _floored(known.mean(0), known.std(0, correction=0))
 
 
 def _standard_of_support(known: Tensor) -> _Standard:
     variance = known.var(0, correction=0)
     trusted = len(known) / (len(known) + _PRIOR_ROWS)
     shrunk = trusted * variance + (1 - trusted) * variance.mean()
-    return _floored(known.mean(0), shrunk.sqrt())
-
-
-def _floored(mean: Tensor, std: Tensor) -> _Standard:
-    # A feature that is constant on base may move on a new class; it must not outweigh all others.
-    return _Standard(mean, std.clamp_min(max(0.1 * float(std.mean()), 1e-6)))
+    return _Standard(known.mean(0), floored(shrunk.sqrt()))
 
 
 def _at_most(base: ImageTable, n: int, seed: int) -> ImageTable:

@@ -9,7 +9,15 @@ from fewskin.testing import check_learner
 from fewskin.training.predictor import NetPredictor
 
 # Whatever a learner is called, these keywords mean the same and are small in a test.
-TINY = {"backbone": "conv4", "fit_steps": 20, "steps": 30, "batch_size": 8, "query": 3, "shot": 3}
+TINY = {
+    "backbone": "conv4",
+    "fit_steps": 20,
+    "steps": 30,
+    "batch_size": 8,
+    "fit_batch_size": 8,
+    "query": 3,
+    "shot": 3,
+}
 
 
 @pytest.mark.parametrize("name", list_plugins("learners"))

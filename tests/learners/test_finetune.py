@@ -33,7 +33,7 @@ def test_freeze_says_which_part_moves(
     freeze: str, trunk_moves: bool, last_moves: bool, tmp_path: Path
 ) -> None:
     learner = fitted(tmp_path, freeze=freeze)
-    start, end = learner.net_, adapt(learner, tmp_path).backbone
+    start, end = learner._fitted.net, adapt(learner, tmp_path).backbone
     assert (state_hash(start.trunk) != state_hash(end.trunk)) == trunk_moves
     assert (state_hash(start.last_block) != state_hash(end.last_block)) == last_moves
 
@@ -41,7 +41,7 @@ def test_freeze_says_which_part_moves(
 @pytest.mark.parametrize("freeze", ["none", "trunk"])
 def test_batchnorm_keeps_the_statistics_of_the_base(freeze: str, tmp_path: Path) -> None:
     learner = fitted(tmp_path, freeze=freeze)
-    start, end = learner.net_.state_dict(), adapt(learner, tmp_path).backbone.state_dict()
+    start, end = learner._fitted.net.state_dict(), adapt(learner, tmp_path).backbone.state_dict()
     kept = [name for name in start if "running" in name]
     assert len(kept) == 8
     assert all(torch.equal(start[name], end[name]) for name in kept)
@@ -74,7 +74,7 @@ def test_every_option_gives_another_predictor(freeze: str, settings, tmp_path: P
 
 def test_a_resnet_adapts_at_its_last_residual_block(tmp_path: Path) -> None:
     learner = fitted(tmp_path, backbone="resnet18", freeze="trunk", fit_steps=0)
-    start, end = learner.net_.state_dict(), adapt(learner, tmp_path, n=1).backbone.state_dict()
+    start, end = learner._fitted.net.state_dict(), adapt(learner, tmp_path, n=1).backbone.state_dict()
     moved = {name.split(".")[0] for name in start if not torch.equal(start[name], end[name])}
     assert moved == {"last_block"}
 
