@@ -3,45 +3,23 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from fewskin.errors import DataError, PluginError
-from fewskin.functional import prototypes
 from fewskin.nets.backbones import Backbone, make_backbone, normalise
 from fewskin.paths import atomic_write
 from fewskin.protocols import ImageTable
 from fewskin.training import features as cache
+from fewskin.training.heads import Centres, head_settings, make_head
 
 __all__ = ["Centres", "Frozen", "NetPredictor", "load_tensors", "save_tensors"]
 
 Frozen = Literal["none", "trunk", "all"]
-
-
-class Centres(nn.Module):
-    """A head whose logits say how near features are to the centre of each class.
-
-    Args:
-        centres: (C, d) float.
-        metric: "euclidean" or "cosine".
-        scale: factor of the logits.
-    """
-
-    centres: Tensor
-
-    def __init__(self, centres: Tensor, metric: prototypes.Metric, scale: float = 1.0) -> None:
-        super().__init__()
-        self.register_buffer("centres", centres.detach().clone())
-        self.metric, self.scale = metric, float(scale)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Map (n, d) to (n, C) logits."""
-        return prototypes.logits(features, self.centres, metric=self.metric, scale=self.scale)
 
 
 class NetPredictor:
@@ -49,7 +27,7 @@ class NetPredictor:
 
     Args:
         backbone: from normalised images to features.
-        head: `torch.nn.Linear` or `Centres`, from features to one logit a class.
+        head: `torch.nn.Linear` or one of `heads`, from features to one logit a class.
         classes: names of the logits.
         image_size: side of the images it was trained on, in pixels.
         frozen: which part of the backbone is still that of the base fit, so that what it makes of
@@ -59,7 +37,7 @@ class NetPredictor:
     def __init__(
         self,
         backbone: Backbone,
-        head: nn.Linear | Centres,
+        head: nn.Module,
         classes: Sequence[str],
         image_size: int,
         *,
@@ -123,16 +101,14 @@ class NetPredictor:
             "classes": self.classes,
             "image_size": self.image_size,
             "frozen": self.frozen,
-            "head": "linear",
+            "head": head_settings(self.head),
         }
-        if isinstance(self.head, Centres):
-            about |= {"head": "centres", "metric": self.head.metric, "scale": self.head.scale}
         module = nn.ModuleDict({"backbone": self.backbone, "head": self.head})
         save_tensors(module, folder / "predictor.safetensors")
         atomic_write(folder / "predictor.json", json.dumps(about, indent=1) + "\n")
 
     @classmethod
-    def load(cls, folder: Path) -> "NetPredictor":
+    def load(cls, folder: Path) -> Self:
         """Return the predictor written by `save`.
 
         Raises:
@@ -144,11 +120,9 @@ class NetPredictor:
             raise PluginError(f"{folder} holds no saved net: {error}.") from error
         backbone = make_backbone(about["backbone"], image_size=about["image_size"])
         backbone.pretrained_on = about["pretrained_on"]
-        n_classes, n_features = len(about["classes"]), backbone.feature_dim
-        head: nn.Linear | Centres = nn.Linear(n_features, n_classes)
-        if about["head"] == "centres":
-            empty = torch.zeros(n_classes, n_features)
-            head = Centres(empty, about["metric"], about["scale"])
+        state = _read_tensors(folder / "predictor.safetensors")
+        mine = {name: value for name, value in state.items() if name.startswith("head.")}
+        head = make_head(about["head"], {n.removeprefix("head."): v for n, v in mine.items()})
         module = nn.ModuleDict({"backbone": backbone, "head": head})
         load_tensors(module, folder / "predictor.safetensors")
         size, frozen = about["image_size"], about["frozen"]
@@ -162,14 +136,26 @@ def save_tensors(module: nn.Module, file: Path) -> None:
     save_file({name: value.detach().cpu().contiguous() for name, value in state.items()}, file)
 
 
+def _read_tensors(file: Path) -> dict[str, Tensor]:
+    try:
+        return dict(load_file(file))
+    except Exception as error:  # the reader raises its own kinds beside OSError
+        raise _unfit(file, error) from error
+
+
+def _unfit(file: Path, error: Exception) -> PluginError:
+    reason = str(error).strip().splitlines()[0]
+    return PluginError(f"{file} does not hold the weights expected here: {reason}")
+
+
 def load_tensors(module: nn.Module, file: Path) -> None:
     """Fill a module with the state written by `save_tensors`.
 
     Raises:
         PluginError: the file is absent, damaged, or of another net.
     """
+    state = _read_tensors(file)
     try:
-        module.load_state_dict(load_file(file))
-    except Exception as error:  # the reader raises its own kinds beside OSError and RuntimeError
-        reason = str(error).strip().splitlines()[0]
-        raise PluginError(f"{file} does not hold the weights expected here: {reason}") from error
+        module.load_state_dict(state)
+    except RuntimeError as error:
+        raise _unfit(file, error) from error

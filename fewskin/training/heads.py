@@ -1,0 +1,231 @@
+"""Heads: small modules from features to one logit a class, saved as settings and tensors."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from fewskin.errors import PluginError
+from fewskin.functional import feature_space, prototypes, transduction
+
+__all__ = [
+    "Attention",
+    "Centres",
+    "Clusters",
+    "Spaced",
+    "Transduced",
+    "head_settings",
+    "make_head",
+]
+
+
+class Centres(nn.Module):
+    """A head whose logits say how near features are to the centre of each class.
+
+    Args:
+        centres: (C, d) float.
+        metric: "euclidean" or "cosine".
+        scale: factor of the logits.
+    """
+
+    centres: Tensor
+
+    def __init__(self, centres: Tensor, metric: prototypes.Metric, scale: float = 1.0) -> None:
+        super().__init__()
+        self.register_buffer("centres", centres.detach().clone())
+        self.metric, self.scale = metric, float(scale)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What else the constructor needs."""
+        return {"metric": self.metric, "scale": self.scale}
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map (n, d) to (n, C) logits."""
+        return prototypes.logits(features, self.centres, metric=self.metric, scale=self.scale)
+
+
+class Clusters(nn.Module):
+    """A head with several centres a class, weighted by how near each is: `mixture_logits`.
+
+    Args:
+        centres: (m, d) float.
+        owners: (m,) class of each centre, in [0, C).
+        metric: "euclidean" or "cosine".
+        scale: factor of the logits.
+    """
+
+    centres: Tensor
+    owners: Tensor
+
+    def __init__(
+        self, centres: Tensor, owners: Tensor, metric: prototypes.Metric, scale: float = 1.0
+    ) -> None:
+        super().__init__()
+        self.register_buffer("centres", centres.detach().clone())
+        self.register_buffer("owners", owners.detach().clone())
+        self.n_classes = int(owners.max()) + 1
+        self.metric, self.scale = metric, float(scale)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What else the constructor needs."""
+        return {"metric": self.metric, "scale": self.scale}
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map (n, d) to (n, C) logits."""
+        return prototypes.mixture_logits(
+            features,
+            self.centres,
+            self.owners,
+            self.n_classes,
+            metric=self.metric,
+            scale=self.scale,
+        )
+
+
+class Attention(nn.Module):
+    """A head that attends to every support row: `attention_logits` of the cosine.
+
+    Args:
+        known: (m, d) float.
+        owners: (m,) class of each row, in [0, C).
+        weights: (m,) weight of each row, > 0.
+        scale: factor of the cosine.
+    """
+
+    known: Tensor
+    owners: Tensor
+    weights: Tensor
+
+    def __init__(self, known: Tensor, owners: Tensor, weights: Tensor, scale: float = 1.0) -> None:
+        super().__init__()
+        self.register_buffer("known", known.detach().clone())
+        self.register_buffer("owners", owners.detach().clone())
+        self.register_buffer("weights", weights.detach().to(known))
+        self.n_classes, self.scale = int(owners.max()) + 1, float(scale)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What else the constructor needs."""
+        return {"scale": self.scale}
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map (n, d) to (n, C) logits."""
+        return prototypes.attention_logits(
+            features, self.known, self.owners, self.n_classes, self.weights, scale=self.scale
+        )
+
+
+class Spaced(nn.Module):
+    """A head in another space: features are shifted, scaled and, if wanted, made unit length.
+
+    Args:
+        head: what sees the moved features.
+        shift: (d,) subtracted.
+        gain: (d,) then multiplied by.
+        space: then `to_space`.
+    """
+
+    shift: Tensor
+    gain: Tensor
+
+    def __init__(
+        self, head: nn.Module, shift: Tensor, gain: Tensor, space: feature_space.Space = "un"
+    ) -> None:
+        super().__init__()
+        self.head = head
+        self.register_buffer("shift", shift.detach().clone())
+        self.register_buffer("gain", gain.detach().clone())
+        self.space = space
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What else the constructor needs."""
+        return {"space": self.space, "head": head_settings(self.head)}
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map (n, d) to (n, C) logits."""
+        moved = feature_space.to_space((features - self.shift) * self.gain, self.space)
+        logits: Tensor = self.head(moved)
+        return logits
+
+
+class Transduced(nn.Module):
+    """A head that classifies all rows of a call together: a function of `transduction`.
+
+    Args:
+        support: (s, d) float.
+        member: (s, C) weight of each support row in each class.
+        method: name of the function: "bdcspn", "laplacianshot", "soft_kmeans" or "tim".
+        options: its keywords.
+    """
+
+    support: Tensor
+    member: Tensor
+
+    def __init__(
+        self, support: Tensor, member: Tensor, method: str, options: Mapping[str, float]
+    ) -> None:
+        super().__init__()
+        self.register_buffer("support", support.detach().clone())
+        self.register_buffer("member", member.detach().clone())
+        self.method, self.options = method, dict(options)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What else the constructor needs."""
+        return {"method": self.method, "options": self.options}
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map (n, d) to (n, C) log-probabilities."""
+        solve = _METHODS[self.method]
+        prob = solve(self.support, self.member, features, **self.options)
+        return prob.clamp_min(1e-12).log()
+
+
+_METHODS: Mapping[str, Callable[..., Tensor]] = {
+    "bdcspn": transduction.bdcspn,
+    "laplacianshot": transduction.laplacianshot,
+    "soft_kmeans": transduction.soft_kmeans,
+    "tim": transduction.tim,
+}
+_KINDS: Mapping[str, Callable[..., nn.Module]] = {
+    "attention": Attention,
+    "centres": Centres,
+    "clusters": Clusters,
+    "transduced": Transduced,
+}
+
+
+def head_settings(head: nn.Module) -> dict[str, Any]:  # Any: JSON
+    """Return what `make_head` needs beside a head's tensors; it can be written as JSON."""
+    if isinstance(head, nn.Linear):
+        return {"kind": "linear"}
+    kind = "spaced" if isinstance(head, Spaced) else ""
+    kind = kind or next(name for name, made in _KINDS.items() if type(head) is made)
+    settings: dict[str, Any] = head.settings  # type: ignore[assignment]  # every kind has them
+    return {"kind": kind, **settings}
+
+
+def make_head(settings: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> nn.Module:
+    """Return the head of `head_settings` and its `state_dict`.
+
+    Raises:
+        PluginError: unknown kind, or tensors that do not belong to it.
+    """
+    rest = {name: value for name, value in settings.items() if name != "kind"}
+    kind = settings.get("kind")
+    try:
+        if kind == "linear":
+            n_out, n_in = tensors["weight"].shape
+            head = nn.Linear(n_in, n_out, bias="bias" in tensors)
+            head.load_state_dict(dict(tensors))
+            return head
+        if kind == "spaced":
+            inner = {name.removeprefix("head."): value for name, value in tensors.items()}
+            made = make_head(rest["head"], {n: inner[n] for n in inner if f"head.{n}" in tensors})
+            return Spaced(made, tensors["shift"], tensors["gain"], rest["space"])
+        return _KINDS[str(kind)](**tensors, **rest)
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise PluginError(f"a saved head of kind {kind!r} cannot be made: {error}.") from error

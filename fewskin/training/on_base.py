@@ -1,0 +1,114 @@
+"""What learners on frozen features of the shared base fit have in common."""
+
+import copy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fewskin.functional import feature_space
+from fewskin.nets.backbones import Backbone
+from fewskin.protocols import ImageTable
+from fewskin.training.base import BaseFit, Fitted, fit_base, load_fitted, save_fitted
+from fewskin.training.features import features
+from fewskin.training.fitted import row_weights
+
+__all__ = ["Known", "OnBaseFit", "known_rows"]
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """The rows that a predictor is made of, as features.
+
+    Attributes:
+        classes: distinct labels, sorted.
+        features: (n, d) float32; rows of support, then of generated, then of base images.
+        codes: (n,) int64 class of each row, a position in `classes`.
+        weights: (n,) float32 weight of each row.
+        counts: (C,) float32 real images of each class.
+    """
+
+    classes: tuple[str, ...]
+    features: Tensor
+    codes: Tensor
+    weights: Tensor
+    counts: Tensor
+
+
+def known_rows(
+    net: Backbone, support: ImageTable, extra: ImageTable | None, base: ImageTable | None
+) -> Known:
+    """Return the features, classes and weights of all rows that `adapt` was given.
+
+    Args:
+        net: frozen; what it makes of named pixels is computed once.
+        support: the few real images.
+        extra: generated images, or None.
+        base: rows of the common classes, or None.
+    """
+    tables = [table for table in (support, extra, base) if table is not None]
+    labels = [label for table in tables for label in table.labels]
+    real = [label for table in (support, base) if table is not None for label in table.labels]
+    classes = tuple(sorted(set(labels)))
+    weights = np.concatenate([row_weights(table) for table in tables])
+    return Known(
+        classes,
+        torch.cat([features(net, table) for table in tables]),
+        torch.from_numpy(np.searchsorted(classes, labels)),
+        torch.from_numpy(weights).float(),
+        torch.tensor([float(real.count(label)) for label in classes]),
+    )
+
+
+class OnBaseFit:
+    """The half of a learner that only fits a backbone to tell the base classes apart.
+
+    Learners of the same fit keywords share one such fit in an experiment.
+    """
+
+    transductive: ClassVar[bool] = False
+    output: ClassVar[Literal["class", "mask", "boxes"]] = "class"
+    fit_as: ClassVar[str] = "probe"
+
+    backbone: str
+    _fitted: Fitted = Fitted()
+
+    def fit(self, base: ImageTable | None, *, seed: int, out: Path) -> Self:
+        """Return a learner whose backbone is trained to tell the base classes apart.
+
+        Without base it keeps the first weights and only remembers the seed.
+        """
+        fitted = copy.copy(self)
+        fitted._fitted = fit_base(BaseFit.of(self), base, seed=seed, out=out)
+        return fitted
+
+    def save(self, folder: Path) -> None:
+        """Write the fitted net and the base set's mean and deviation."""
+        save_fitted(self._fitted, folder)
+
+    def load(self, folder: Path) -> Self:
+        """Return a learner with these hyper-parameters and the state written by `save`.
+
+        Raises:
+            PluginError: the folder holds none, or one of another backbone.
+        """
+        loaded = copy.copy(self)
+        loaded._fitted = load_fitted(folder, self.backbone)
+        return loaded
+
+    @property
+    def pretrained_on(self) -> str:
+        """What the fitted backbone has seen; "" before `fit` and from scratch."""
+        return self._fitted.pretrained_on
+
+    def _net(self, image_size: int) -> Backbone:
+        return self._fitted.backbone(BaseFit.of(self), image_size)
+
+    def _place(self, known: Known, space: feature_space.Space) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the known rows in a space, and the shift and gain that lead there."""
+        mean, gain = self._fitted.mean, torch.ones_like(known.features[0])
+        shift = torch.zeros_like(gain) if mean is None or space != "cl2n" else mean
+        return feature_space.to_space(known.features - shift, space), shift, gain
