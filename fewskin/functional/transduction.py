@@ -93,7 +93,7 @@ def bdcspn(
 
 
 def soft_kmeans(
-    support: Tensor, member: Tensor, query: Tensor, *, scale: float = 10.0, steps: int = 1
+    support: Tensor, member: Tensor, query: Tensor, *, scale: float = 5.0, refinements: int = 1
 ) -> Tensor:
     """Return probabilities from prototypes refined by soft k-means over the query rows.
 
@@ -105,7 +105,7 @@ def soft_kmeans(
         member: (s, c) weight of each support row in each class, as `membership` returns it.
         query: (q, d) float.
         scale: factor of the squared distance.
-        steps: refinements; the paper has 1.
+        refinements: rounds; the paper has 1.
 
     Returns:
         (q, c) float32.
@@ -117,7 +117,7 @@ def soft_kmeans(
     """
     support, member, query = _doubles(support, member, query)
     rows, middle = torch.cat([support, query]), _means(support, member)
-    for _ in range(steps):
+    for _ in range(refinements):
         prob = logits(query, middle, scale=scale).softmax(1)
         middle = _means(rows, torch.cat([member, prob]))
     return logits(query, middle, scale=scale).softmax(1).float()
@@ -187,10 +187,10 @@ def laplacianshot(
     member: Tensor,
     query: Tensor,
     *,
-    scale: float = 10.0,
+    scale: float = 5.0,
     neighbours: int = 3,
     strength: float = 1.0,
-    steps: int = 20,
+    updates: int = 20,
     shift: bool = True,
 ) -> Tensor:
     """Return probabilities that are near to prototypes and alike among neighbouring query rows.
@@ -205,7 +205,7 @@ def laplacianshot(
         scale: factor of the squared distance to a prototype.
         neighbours: nearest query rows that each query row should agree with.
         strength: of that agreement, the paper's lambda.
-        steps: of the bound update.
+        updates: rounds of the bound update.
         shift: whether query rows move to the mean of the support and prototypes take in query
             rows; right where their classes are as balanced as the support's.
 
@@ -224,7 +224,7 @@ def laplacianshot(
         prob = logits(query, middle, scale=scale).softmax(1)
         middle = _means(torch.cat([support, query]), torch.cat([member, prob]))
     unary = -logits(query, middle, scale=scale)
-    return propagate(unary, affinity(query, neighbours), strength, steps).float()
+    return propagate(unary, affinity(query, neighbours), strength, updates).float()
 
 
 def tim_loss(

@@ -8,10 +8,10 @@ that they can be calibrated and drawn as curves; generated images enter a mean b
 
 from pathlib import Path
 
-from fewskin.functional.feature_space import Space, check_space
+from fewskin.functional.feature_space import Space
 from fewskin.functional.prototypes import centres
 from fewskin.protocols import ImageTable
-from fewskin.training.heads import Centres, Spaced
+from fewskin.training.heads import Centres
 from fewskin.training.on_base import OnBaseFit, known_rows
 from fewskin.training.predictor import NetPredictor
 
@@ -62,10 +62,9 @@ class SimpleShot(OnBaseFit):
         Raises:
             ConfigError: unknown space.
         """
-        check_space(self.space)
         net = self._net(support.image_size)
         known = known_rows(net, support, extra, base)
-        rows, shift, gain = self._place(known, self.space)
-        middle = centres(rows, known.codes, len(known.classes), known.weights)
-        head = Spaced(Centres(middle, "euclidean", self.scale), shift, gain, self.space)
+        placed = self._place(known, self.space)
+        middle = centres(placed.rows, known.codes, len(known.classes), known.weights)
+        head = placed.head(Centres(middle, "euclidean", self.scale))
         return NetPredictor(net, head, known.classes, support.image_size, frozen="all")

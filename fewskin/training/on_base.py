@@ -3,11 +3,11 @@
 import copy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fewskin.functional import feature_space
 from fewskin.nets.backbones import Backbone
@@ -15,8 +15,9 @@ from fewskin.protocols import ImageTable
 from fewskin.training.base import BaseFit, Fitted, fit_base, load_fitted, save_fitted
 from fewskin.training.features import features
 from fewskin.training.fitted import row_weights
+from fewskin.training.heads import Spaced
 
-__all__ = ["Known", "OnBaseFit", "known_rows"]
+__all__ = ["Known", "OnBaseFit", "Placed", "known_rows"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +30,7 @@ class Known:
         codes: (n,) int64 class of each row, a position in `classes`.
         weights: (n,) float32 weight of each row.
         counts: (C,) float32 real images of each class.
+        image_size: side of the images, in pixels.
     """
 
     classes: tuple[str, ...]
@@ -36,6 +38,7 @@ class Known:
     codes: Tensor
     weights: Tensor
     counts: Tensor
+    image_size: int
 
 
 def known_rows(
@@ -60,7 +63,26 @@ def known_rows(
         torch.from_numpy(np.searchsorted(classes, labels)),
         torch.from_numpy(weights).float(),
         torch.tensor([float(real.count(label)) for label in classes]),
+        support.image_size,
     )
+
+
+class Placed(NamedTuple):
+    """Known rows in a space, and how features get there.
+
+    Attributes:
+        rows: (n, d) float32.
+        shift: (d,) subtracted from features before `to_space`.
+        space: the space.
+    """
+
+    rows: Tensor
+    shift: Tensor
+    space: feature_space.Space
+
+    def head(self, inner: nn.Module) -> Spaced:
+        """Return a head that moves features here before `inner` sees them."""
+        return Spaced(inner, self.shift, torch.ones_like(self.shift), self.space)
 
 
 class OnBaseFit:
@@ -107,8 +129,14 @@ class OnBaseFit:
     def _net(self, image_size: int) -> Backbone:
         return self._fitted.backbone(BaseFit.of(self), image_size)
 
-    def _place(self, known: Known, space: feature_space.Space) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the known rows in a space, and the shift and gain that lead there."""
-        mean, gain = self._fitted.mean, torch.ones_like(known.features[0])
-        shift = torch.zeros_like(gain) if mean is None or space != "cl2n" else mean
-        return feature_space.to_space(known.features - shift, space), shift, gain
+    def _place(self, known: Known, space: feature_space.Space) -> Placed:
+        """Return the known rows in a space.
+
+        Raises:
+            ConfigError: unknown space.
+        """
+        feature_space.check_space(space)
+        shift = self._fitted.mean
+        if shift is None or space != "cl2n":
+            shift = torch.zeros_like(known.features[0])
+        return Placed(feature_space.to_space(known.features - shift, space), shift, space)

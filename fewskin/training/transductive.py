@@ -1,12 +1,18 @@
 """The predictor of transductive learners: all images of a call are classified together."""
 
+from collections.abc import Mapping
+
 from torch import Tensor
 
+from fewskin.functional.transduction import membership
+from fewskin.nets.backbones import Backbone
 from fewskin.protocols import ImageTable
 from fewskin.training import features as cache
+from fewskin.training.heads import Transduced
+from fewskin.training.on_base import Known, Placed
 from fewskin.training.predictor import NetPredictor
 
-__all__ = ["TransductivePredictor"]
+__all__ = ["TransductivePredictor", "together"]
 
 
 class TransductivePredictor(NetPredictor):
@@ -27,3 +33,24 @@ class TransductivePredictor(NetPredictor):
 
     def _together(self, features: Tensor) -> Tensor:
         return self.head(features).softmax(1)
+
+
+def together(
+    net: Backbone,
+    known: Known,
+    placed: Placed,
+    method: str,
+    options: Mapping[str, float],
+) -> TransductivePredictor:
+    """Return the predictor of one method of `transduction`.
+
+    Args:
+        net: frozen.
+        known: the rows it was adapted to.
+        placed: the same rows in the space they are compared in.
+        method: name of the function.
+        options: its keywords.
+    """
+    member = membership(known.codes, len(known.classes), known.weights)
+    head = placed.head(Transduced(placed.rows, member, method, options))
+    return TransductivePredictor(net, head, known.classes, known.image_size, frozen="all")

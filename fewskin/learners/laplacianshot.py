@@ -1,0 +1,88 @@
+"""LaplacianShot: near to a prototype, and like one's neighbours (transductive).
+
+Ziko et al., Laplacian regularized few-shot learning, 2020, arXiv:2006.15486.
+Differs from the paper: affinities are made symmetric, so that the updates go down one energy;
+prototypes take in queries by probability; lambda is fixed, not chosen on validation classes.
+"""
+
+from pathlib import Path
+from typing import ClassVar
+
+from fewskin.functional.feature_space import Space
+from fewskin.protocols import ImageTable
+from fewskin.training.on_base import OnBaseFit, known_rows
+from fewskin.training.transductive import TransductivePredictor, together
+
+__all__ = ["LaplacianShot"]
+
+
+class LaplacianShot(OnBaseFit):
+    """Nearest prototype on frozen features, smoothed over the neighbour graph of the queries.
+
+    Transductive: the probabilities of an image depend on the images it comes with. Rectified
+    prototypes assume that the queries' classes are balanced, as in the paper's episodes; a test
+    set at natural prevalence breaks this, and `shift=false` does without. The smoothing itself
+    assumes nothing about class shares.
+
+    Args:
+        backbone: name of the net, see `fewskin list backbones`.
+        weights: None starts from scratch, else a file of weights or "pretrained".
+        fit_steps: training steps on the base classes; 0 keeps the first weights.
+        fit_batch_size: images a step of that training.
+        fit_lr: learning rate of that training.
+        space: "un" compares features as they are, "l2n" at unit length, "cl2n" after subtracting
+            the mean of the base features.
+        scale: factor of the squared distance to a prototype.
+        neighbours: nearest query images that each query image should agree with.
+        strength: of that agreement, the paper's lambda.
+        updates: rounds of the bound update.
+        shift: whether queries move onto the support's mean and prototypes take in queries.
+    """
+
+    transductive: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        *,
+        backbone: str = "conv4",
+        weights: str | None = None,
+        fit_steps: int = 1500,
+        fit_batch_size: int = 32,
+        fit_lr: float = 1e-3,
+        space: Space = "cl2n",
+        scale: float = 5.0,
+        neighbours: int = 3,
+        strength: float = 1.0,
+        updates: int = 20,
+        shift: bool = True,
+    ) -> None:
+        self.backbone, self.weights = backbone, weights
+        self.fit_steps, self.fit_batch_size, self.fit_lr = fit_steps, fit_batch_size, fit_lr
+        self.space = space
+        self.scale, self.neighbours, self.strength = scale, neighbours, strength
+        self.updates, self.shift = updates, shift
+
+    def adapt(
+        self,
+        support: ImageTable,
+        *,
+        extra: ImageTable | None,
+        base: ImageTable | None,
+        seed: int,
+        out: Path,
+    ) -> TransductivePredictor:
+        """Return a predictor for the classes of `support`, and of `base` when it is given.
+
+        Raises:
+            ConfigError: unknown space.
+        """
+        net = self._net(support.image_size)
+        known = known_rows(net, support, extra, base)
+        options = {
+            "scale": self.scale,
+            "neighbours": self.neighbours,
+            "strength": self.strength,
+            "updates": self.updates,
+            "shift": self.shift,
+        }
+        return together(net, known, self._place(known, self.space), "laplacianshot", options)

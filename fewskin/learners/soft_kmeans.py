@@ -1,0 +1,73 @@
+"""Soft k-means: prototypes refined with the images to be classified (transductive).
+
+Ren et al., Meta-learning for semi-supervised few-shot classification, 2018, arXiv:1803.00676.
+Differs from the paper: the unlabelled images are the queries themselves, as in its transductive
+successors; features come from the base fit that other learners share.
+"""
+
+from pathlib import Path
+from typing import ClassVar
+
+from fewskin.functional.feature_space import Space
+from fewskin.protocols import ImageTable
+from fewskin.training.on_base import OnBaseFit, known_rows
+from fewskin.training.transductive import TransductivePredictor, together
+
+__all__ = ["SoftKMeans"]
+
+
+class SoftKMeans(OnBaseFit):
+    """Nearest refined prototype on frozen features.
+
+    Transductive: the probabilities of an image depend on the images it comes with. Classes need
+    not be balanced, but a class with hardly any query images may be drawn into another.
+
+    Args:
+        backbone: name of the net, see `fewskin list backbones`.
+        weights: None starts from scratch, else a file of weights or "pretrained".
+        fit_steps: training steps on the base classes; 0 keeps the first weights.
+        fit_batch_size: images a step of that training.
+        fit_lr: learning rate of that training.
+        space: "un" compares features as they are, "l2n" at unit length, "cl2n" after subtracting
+            the mean of the base features.
+        scale: factor of the squared distance; how firmly a query image takes sides.
+        refinements: rounds of soft k-means; the paper has 1.
+    """
+
+    transductive: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        *,
+        backbone: str = "conv4",
+        weights: str | None = None,
+        fit_steps: int = 1500,
+        fit_batch_size: int = 32,
+        fit_lr: float = 1e-3,
+        space: Space = "cl2n",
+        scale: float = 5.0,
+        refinements: int = 1,
+    ) -> None:
+        self.backbone, self.weights = backbone, weights
+        self.fit_steps, self.fit_batch_size, self.fit_lr = fit_steps, fit_batch_size, fit_lr
+        self.space = space
+        self.scale, self.refinements = scale, refinements
+
+    def adapt(
+        self,
+        support: ImageTable,
+        *,
+        extra: ImageTable | None,
+        base: ImageTable | None,
+        seed: int,
+        out: Path,
+    ) -> TransductivePredictor:
+        """Return a predictor for the classes of `support`, and of `base` when it is given.
+
+        Raises:
+            ConfigError: unknown space.
+        """
+        net = self._net(support.image_size)
+        known = known_rows(net, support, extra, base)
+        options = {"scale": self.scale, "refinements": self.refinements}
+        return together(net, known, self._place(known, self.space), "soft_kmeans", options)

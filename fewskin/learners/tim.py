@@ -1,0 +1,92 @@
+"""TIM: class centres that make the query images most informative (transductive).
+
+Boudiaf et al., Transductive information maximization for few-shot learning, 2020, arXiv:2008.11297.
+Differs from the paper: 100 steps of Adam at 1e-3 instead of 1000 at 1e-4, the same length of way;
+features come from the base fit that other learners share.
+"""
+
+from pathlib import Path
+from typing import ClassVar
+
+from fewskin.functional.feature_space import Space
+from fewskin.protocols import ImageTable
+from fewskin.training.on_base import OnBaseFit, known_rows
+from fewskin.training.transductive import TransductivePredictor, together
+
+__all__ = ["TIM"]
+
+
+class TIM(OnBaseFit):
+    """Class centres that maximise the mutual information of query images and their classes.
+
+    Transductive: the probabilities of an image depend on the images it comes with. Maximal
+    information pulls predictions towards equal shares of all classes, as in the paper's episodes;
+    a test set at natural prevalence breaks this, and `marginal` says how hard to pull, 0 not at
+    all.
+
+    Args:
+        backbone: name of the net, see `fewskin list backbones`.
+        weights: None starts from scratch, else a file of weights or "pretrained".
+        fit_steps: training steps on the base classes; 0 keeps the first weights.
+        fit_batch_size: images a step of that training.
+        fit_lr: learning rate of that training.
+        space: "un" compares features as they are, "l2n" at unit length, "cl2n" after subtracting
+            the mean of the base features.
+        temperature: factor of half the squared distance.
+        supervision: weight of the cross-entropy of the support, the paper's lambda.
+        marginal: weight of the entropy of the mean prediction: the pull to equal shares.
+        conditional: weight of the entropy of each prediction, the paper's alpha.
+        steps: of Adam.
+        lr: of Adam.
+    """
+
+    transductive: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        *,
+        backbone: str = "conv4",
+        weights: str | None = None,
+        fit_steps: int = 1500,
+        fit_batch_size: int = 32,
+        fit_lr: float = 1e-3,
+        space: Space = "cl2n",
+        temperature: float = 15.0,
+        supervision: float = 0.1,
+        marginal: float = 1.0,
+        conditional: float = 0.1,
+        steps: int = 100,
+        lr: float = 1e-3,
+    ) -> None:
+        self.backbone, self.weights = backbone, weights
+        self.fit_steps, self.fit_batch_size, self.fit_lr = fit_steps, fit_batch_size, fit_lr
+        self.space = space
+        self.temperature, self.supervision = temperature, supervision
+        self.marginal, self.conditional = marginal, conditional
+        self.steps, self.lr = steps, lr
+
+    def adapt(
+        self,
+        support: ImageTable,
+        *,
+        extra: ImageTable | None,
+        base: ImageTable | None,
+        seed: int,
+        out: Path,
+    ) -> TransductivePredictor:
+        """Return a predictor for the classes of `support`, and of `base` when it is given.
+
+        Raises:
+            ConfigError: unknown space.
+        """
+        net = self._net(support.image_size)
+        known = known_rows(net, support, extra, base)
+        options = {
+            "temperature": self.temperature,
+            "supervision": self.supervision,
+            "marginal": self.marginal,
+            "conditional": self.conditional,
+            "steps": self.steps,
+            "lr": self.lr,
+        }
+        return together(net, known, self._place(known, self.space), "tim", options)
