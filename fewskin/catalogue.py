@@ -111,6 +111,7 @@ _ORDER = (
     "generate",
     "audit",
     "train",
+    "assess",
     "predict",
     "evaluate",
     "report",

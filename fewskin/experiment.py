@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from fewskin.errors import ConfigError
-from fewskin.plugins import check_keywords
+from fewskin.plugins import check_keywords, find
 from fewskin.provenance import load_stage, unknown
 
 __all__ = ["Arm", "Experiment", "experiment_from"]
 
+_TRANSDUCTIVE = " (transductive)"
 Spec = Mapping[str, Any]  # a plug-in as {"name": ..., **hyper_parameters}
 
 
@@ -46,8 +47,9 @@ class Experiment:
         primary: task, metric, shots and learner of the one primary comparison.
         select_on: how choices were made: "fixed", "base_episodes" or "support_cv".
         seed: root of all seeds.
+        base_seeds: base fits of every learner and generator, of different seeds; draws take turns.
         keep_models: keep every cell's weights, not only its predictions.
-        learner_baseline: learner that the others are compared with.
+        learner_baseline: learner, or learners, that the others are compared with.
         title: heading of the report.
         notes: text printed in the report.
         cost: what a run costs, in words, for `dry_run=true`.
@@ -63,9 +65,10 @@ class Experiment:
     check: Mapping[str, Any] = field(default_factory=dict)
     image_size: int = 64
     primary: Mapping[str, Any] | None = None
-    learner_baseline: str | None = None
+    learner_baseline: str | Sequence[str] | None = None
     select_on: str = "fixed"
     seed: int = 0
+    base_seeds: int = 1
     keep_models: bool = False
     title: str = ""
     notes: str = ""
@@ -92,10 +95,45 @@ def experiment_from(config: Mapping[str, Any]) -> Experiment:
     values["learners"] = {
         label: {"name": label, **(spec or {})} for label, spec in config["learners"].items()
     }
+    values |= _marked(values)
     values["path"] = Path(config["path"]) if config.get("path") else None
     made = Experiment(**values)
     _check(made)
     return made
+
+
+def _marked(values: Mapping[str, Any]) -> dict[str, Any]:
+    # A transductive learner sees all test images at once: no table may show it without saying so.
+    new = {
+        label: f"{label}{_TRANSDUCTIVE}"
+        if find("learners", spec["name"]).transductive and not label.endswith(_TRANSDUCTIVE)
+        else label
+        for label, spec in values["learners"].items()
+    }
+    made: dict[str, Any] = {
+        "learners": {new[label]: spec for label, spec in values["learners"].items()},
+        "learner_baseline": [
+            new.get(name, name) for name in as_names(values.get("learner_baseline"))
+        ],
+    }
+    primary = values.get("primary")
+    if primary and primary.get("learner") in new:
+        made["primary"] = {**primary, "learner": new[primary["learner"]]}
+        if primary.get("against") in new:
+            made["primary"]["against"] = new[primary["against"]]
+    return made
+
+
+def as_names(names: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Return one name, several or none as a tuple.
+
+    Example:
+        >>> as_names("probe"), as_names(None)
+        (('probe',), ())
+    """
+    if names is None:
+        return ()
+    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def _arm(name: str, spec: Mapping[str, Any]) -> Arm:
@@ -121,6 +159,9 @@ def _check(made: Experiment) -> None:
             check_keywords("generators", arm.generator)
     load_stage("split").check_keys(list(made.split))
     load_stage("check").check_keys(list(made.check))
+    draws = made.split.get("draws", 10)
+    if not 1 <= made.base_seeds <= draws:
+        raise ConfigError(f"base_seeds={made.base_seeds}: expected 1 to split.draws={draws}.")
     if "real_only" not in made.arms:
         raise ConfigError("arms: real_only is missing; every gain is measured against it.")
     _check_primary(made)
@@ -128,7 +169,7 @@ def _check(made: Experiment) -> None:
 
 def _check_primary(made: Experiment) -> None:
     primary = made.primary or {}
-    known = ("task", "metric", "shots", "learner")
+    known = ("task", "metric", "shots", "learner", "stratum", "against")
     for key in primary:
         if key not in known:
             raise ConfigError(unknown("key of primary", key, known))
@@ -141,6 +182,6 @@ def _check_primary(made: Experiment) -> None:
             f"primary.shots={primary.get('shots')} is not among "
             f"split.shots={made.split.get('shots')}."
         )
-    baseline = made.learner_baseline
-    if baseline is not None and baseline not in made.learners:
-        raise ConfigError(unknown("learner_baseline", baseline, list(made.learners)))
+    for baseline in as_names(made.learner_baseline):
+        if baseline not in made.learners:
+            raise ConfigError(unknown("learner_baseline", baseline, list(made.learners)))

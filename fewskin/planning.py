@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+from fewskin.data.tasks import expand_tasks
 from fewskin.executors import Listener, run_requests
 from fewskin.experiment import Experiment
+from fewskin.plugins import fit_spec
 from fewskin.provenance import Request, load_stage
 from fewskin.seeding import seed_for
 
@@ -31,28 +34,40 @@ class _Planner:
 
     def __init__(self, made: Experiment) -> None:
         self.made = made
-        self.tasks = tuple(_split_values(made, "tasks"))
+        split = {"seed": seed_for(made.seed, "split"), **made.split}
+        self.tasks = expand_tasks(
+            _split_values(made, "tasks"),
+            made.split["rare"],
+            way=_split_values(made, "way"),
+            n_tasks=_split_values(made, "n_tasks"),
+            seed=split["seed"],
+        )
         self.shots = tuple(sorted(_split_values(made, "shots")))
         self.draws = range(int(_split_values(made, "draws")))
         self.ingest = load_stage("ingest").request(made.path, source=dict(made.source))
         self.manifest = load_stage("check").request(self.ingest, **made.check)
-        split = {"seed": seed_for(made.seed, "split"), **made.split}
         self.splits = load_stage("split").request(self.manifest, **split)
-        self.fits: dict[str, Request] = {
-            label: self._fit(learner=spec) for label, spec in made.learners.items()
+        replicates = range(made.base_seeds)
+        self.fits = {
+            label: [self._fit(r, learner=fit_spec(spec)) for r in replicates]
+            for label, spec in made.learners.items()
         }
         self.generator_fits = {
-            name: self._fit(generator=arm.generator)
+            name: [self._fit(r, generator=arm.generator) for r in replicates]
             for name, arm in made.arms.items()
             if arm.generator is not None
         }
 
-    def _fit(self, **plugin: Any) -> Request:
-        seed = seed_for(self.made.seed, "base", 0)
+    def _fit(self, replicate: int, **plugin: Any) -> Request:
+        seed = seed_for(self.made.seed, "base", replicate)
         size = self.made.image_size
         return load_stage("fit").request(
             self.manifest, self.splits, **plugin, image_size=size, seed=seed
         )
+
+    def _of_draw(self, fits: Sequence[Request], draw: int) -> Request:
+        # Base fits take turns over the draws; what all draws share (draw -1) has the first.
+        return fits[max(draw, 0) % len(fits)]
 
     def generated(self, arm: str, ratio: float, shots: int, draw: int, role: str) -> Request:
         """Return one arm's images for a support set, or for the base rows (shots 0, draw -1)."""
@@ -61,7 +76,7 @@ class _Planner:
         adapted = load_stage("adapt").request(
             self.manifest,
             self.splits,
-            self.generator_fits[arm],
+            self._of_draw(self.generator_fits[arm], draw),
             generator=self.made.arms[arm].generator,
             task=task,
             shots=shots,
@@ -89,7 +104,7 @@ class _Planner:
         trained = load_stage("train").request(
             self.manifest,
             self.splits,
-            self.fits[label],
+            self._of_draw(self.fits[label], draw),
             self.images(arm, ratio, task, shots, draw),
             learner=made.learners[label],
             label=label,
@@ -105,15 +120,39 @@ class _Planner:
             trained, self.manifest, self.splits, image_size=made.image_size
         )
 
+    def assessed(self, label: str, arm: str, task: str, shots: int, replicate: int) -> Request:
+        """Return the predictions of the cells without generated images that share a base fit."""
+        made = self.made
+        return load_stage("assess").request(
+            self.manifest,
+            self.splits,
+            self.fits[label][replicate],
+            learner=made.learners[label],
+            label=label,
+            task=task,
+            shots=shots,
+            draws=list(self.draws[replicate :: made.base_seeds]),
+            arm=arm,
+            image_size=made.image_size,
+            seed=made.seed,
+        )
+
     def cells(self) -> Iterator[Request]:
-        """Yield every cell, draw by draw, so that a partial run is balanced."""
-        for draw in self.draws:
-            for shots in self.shots:
-                for task in self.tasks:
-                    for arm, settings in self.made.arms.items():
-                        for ratio in settings.ratios():
-                            for label in self.made.learners:
-                                yield self.cell(label, arm, ratio, task, shots, draw)
+        """Yield every cell: those of real images by base fit, the others draw by draw."""
+        arms = [(arm, ratio) for arm, made in self.made.arms.items() for ratio in made.ratios()]
+        together = [arm for arm, _ in arms if self._together(arm)]
+        for replicate, shots, task, arm, label in product(
+            range(self.made.base_seeds), self.shots, self.tasks, together, self.made.learners
+        ):
+            yield self.assessed(label, arm, task, shots, replicate)
+        apart = [pair for pair in arms if not self._together(pair[0])]
+        for draw, shots, task, (arm, ratio), label in product(
+            self.draws, self.shots, self.tasks, apart, self.made.learners
+        ):
+            yield self.cell(label, arm, ratio, task, shots, draw)
+
+    def _together(self, arm: str) -> bool:
+        return self.made.arms[arm].generator is None and not self.made.keep_models
 
     def audits(self) -> Iterator[Request]:
         """Yield one audit an arm and ratio: all draws of the largest K."""
@@ -145,6 +184,7 @@ class _Planner:
             primary=primary,
             rare=list(made.split["rare"]),
             select_on=made.select_on,
+            n_base_seeds=made.base_seeds,
             seed=made.seed,
         )
         samples = tuple(
@@ -180,6 +220,7 @@ def _described(made: Experiment) -> dict[str, Any]:
         "image_size": made.image_size,
         "primary": made.primary,
         "select_on": made.select_on,
+        "base_seeds": made.base_seeds,
         "seed": made.seed,
     }
 
@@ -199,7 +240,8 @@ def plan_experiment(made: Experiment, *, out: Path | None = None) -> Plan:
     report = replace(report, out=out) if out else report
     ordered: dict[str, Request] = {}
     # Base fits first: everything waits for them, and they are the longest.
-    for target in (*planner.fits.values(), *cells, report):
+    fits = [fit for made_fits in planner.fits.values() for fit in made_fits]
+    for target in (*fits, *cells, report):
         _in_order(target, ordered)
     return Plan(tuple(ordered.values()), report, made.keep_models)
 

@@ -15,6 +15,7 @@ from fewskin.provenance import unknown
 __all__ = [
     "check_keywords",
     "find",
+    "fit_spec",
     "keywords",
     "list_plugins",
     "load_object",
@@ -97,6 +98,30 @@ def make(kind: Kind, spec: Mapping[str, Any]) -> Any:  # Any: a Generator or a L
     """
     check_keywords(kind, spec)
     return find(kind, spec["name"])(**{key: value for key, value in spec.items() if key != "name"})
+
+
+def fit_spec(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the learner whose base fit serves `spec`: equal ones are fitted once.
+
+    A learner class may say `fit_as = "<name>"`: its `fit` and `load` are those of that learner,
+    and of its keywords only `backbone`, `weights` and those that begin with `fit_` decide them.
+
+    Args:
+        spec: a learner as `{"name": ..., **hyper_parameters}`.
+
+    Example:
+        >>> fit_spec({"name": "probe", "c": 1.0, "fit_steps": 9})["fit_steps"]
+        9
+        >>> "c" in fit_spec({"name": "probe", "c": 1.0})
+        False
+    """
+    made = find("learners", spec["name"])
+    name = getattr(made, "fit_as", None)
+    if name is None:
+        return dict(spec)
+    values = {key: spec.get(key, known.default) for key, known in keywords(made).items()}
+    deciding = {key for key in values if key in ("backbone", "weights") or key.startswith("fit_")}
+    return {"name": name, **{key: values[key] for key in sorted(deciding)}}
 
 
 def save_object(made: Any, folder: Path) -> None:  # Any: whatever has save and load

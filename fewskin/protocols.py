@@ -68,6 +68,10 @@ class ImageTable:
         chosen = np.flatnonzero(np.asarray(keep, dtype=bool))
         return self.take(chosen)
 
+    def with_ids(self, ids: Sequence[str]) -> "ImageTable":
+        """Return the view of the rows whose image_id is one of `ids`, in table order."""
+        return self.where(self.rows["image_id"].isin(ids).to_numpy())
+
     def take(self, i: Sequence[int] | npt.NDArray[np.int64]) -> "ImageTable":
         """Return the view of the rows `i`, in that order; rows may repeat."""
         chosen = np.asarray(i, dtype=np.int64)

@@ -75,7 +75,7 @@ SPLITS = Schema(
     sort=("task", "fold", "role", "shots", "draw", "image_id"),
     unique=("task", "fold", "role", "shots", "draw", "image_id"),
     integers=("fold", "shots", "draw"),
-    choices={"role": ("base", "pool", "support", "test"), "task": ("novel", "generalised")},
+    choices={"role": ("base", "pool", "support", "test")},
 )
 _CELL = ("task", "fold", "learner", "arm", "ratio", "shots", "draw", "role")
 PREDICTIONS = Schema(

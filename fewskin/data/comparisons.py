@@ -4,6 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from fewskin.data.evidence import Arm, ArmKey, TestRows
 from fewskin.data.gains import Estimate, Gain, compare, estimate, pick_baseline, simultaneous
 from fewskin.data.measures import METRICS, Measure, measure
@@ -14,24 +17,31 @@ __all__ = [
     "Comparisons",
     "Plan",
     "Primary",
+    "compare_measures",
     "compare_task",
     "draw_rows",
     "gain_rows",
     "make_primary",
 ]
 
+Index = npt.NDArray[np.int64]
 MeasureKey = tuple[str, str]  # metric, stratum
 
 
 @dataclass(frozen=True)
 class Primary:
-    """The one comparison that is confirmed; everything else is exploratory."""
+    """The one comparison that is confirmed; everything else is exploratory.
+
+    It is of a learner's arms with the controls or, with `against`, of a learner with another one
+    on the plain control.
+    """
 
     task: str
     metric: str
     shots: int
     learner: str
     stratum: str = "all"
+    against: str | None = None
 
 
 @dataclass(frozen=True)
@@ -40,14 +50,14 @@ class Plan:
 
     Attributes:
         baselines: the control arms; the first is the plain one.
-        learner_baseline: a learner every other learner is compared with; None for none.
+        learner_baselines: learners every other learner is compared with.
         primary: the comparison with simultaneous intervals; None for none.
         rare: the rare classes of task=generalised.
         seed: of the simulation behind the simultaneous intervals.
     """
 
     baselines: tuple[str, ...]
-    learner_baseline: str | None = None
+    learner_baselines: tuple[str, ...] = ()
     primary: Primary | None = None
     rare: tuple[str, ...] = ()
     seed: int = 0
@@ -64,7 +74,9 @@ class Comparisons:
 
 
 def make_primary(spec: Mapping[str, Any] | None) -> Primary | None:  # Any: JSON values
-    """Return the primary comparison of a mapping with task, metric, shots, learner (and stratum).
+    """Return the primary comparison of a mapping with task, metric, shots and learner.
+
+    `stratum` and `against` may be there too.
 
     Raises:
         ConfigError: a key is missing or unknown, or the metric is.
@@ -76,7 +88,8 @@ def make_primary(spec: Mapping[str, Any] | None) -> Primary | None:  # Any: JSON
     except (KeyError, TypeError, ValueError):
         got = ", ".join(map(str, spec))
         raise ConfigError(
-            f"primary has the keys {got}; expected task, metric, shots, learner (and stratum)."
+            f"primary has the keys {got}; expected task, metric, shots, learner (and stratum, "
+            "against)."
         ) from None
     if made.stratum == "all" and made.metric not in METRICS:
         raise ConfigError(
@@ -96,21 +109,36 @@ def compare_task(rows: TestRows, arms: Sequence[Arm], plan: Plan) -> Iterator[Co
     for shots in sorted({arm.key.shots for arm in arms}):
         chosen = [arm for arm in arms if arm.key.shots == shots]
         measures = {arm.key: measure(arm, rows, plan.rare) for arm in chosen}
-        values = {
-            (key, which): estimate(
-                item, rows.strata, bounds=(0.0, 2.0 if item.metric == "brier" else 1.0)
+        yield compare_measures(measures, {a.key: a.draws for a in chosen}, rows.strata, plan)
+
+
+def compare_measures(
+    measures: Mapping[ArmKey, Mapping[MeasureKey, Measure]],
+    draws: Mapping[ArmKey, tuple[int, ...]],
+    strata: Index,
+    plan: Plan,
+) -> Comparisons:
+    """Return values and gains of arms that are measured on the same test groups.
+
+    Args:
+        measures: of each arm.
+        draws: of each arm.
+        strata: (G,) class within which each test group is resampled.
+        plan: what is compared with what.
+    """
+    values = {
+        (key, which): estimate(item, strata, bounds=(0.0, 2.0 if item.metric == "brier" else 1.0))
+        for key, found in measures.items()
+        for which, item in found.items()
+    }
+    made = Comparisons(draws, measures, values)
+    for key, baseline, other in _contrasts(list(measures), plan):
+        for which, item in measures[key].items():
+            made.gains[key, which, baseline] = compare(
+                item, draws[key], measures[other][which], draws[other], strata
             )
-            for key, found in measures.items()
-            for which, item in found.items()
-        }
-        made = Comparisons({arm.key: arm.draws for arm in chosen}, measures, values)
-        for key, baseline, other in _contrasts(list(measures), plan):
-            for which, item in measures[key].items():
-                made.gains[key, which, baseline] = compare(
-                    item, made.draws[key], measures[other][which], made.draws[other], rows.strata
-                )
-        _confirm(made, rows, plan)
-        yield made
+    _confirm(made, strata, plan)
+    return made
 
 
 def _contrasts(keys: Sequence[ArmKey], plan: Plan) -> Iterator[tuple[ArmKey, str, ArmKey]]:
@@ -120,14 +148,13 @@ def _contrasts(keys: Sequence[ArmKey], plan: Plan) -> Iterator[tuple[ArmKey, str
         for baseline in plan.baselines[:known]:
             if other := pick_baseline(key, baseline, keys):
                 yield key, baseline, other
-        label = plan.learner_baseline
-        if not label or label == key.learner or key.arm != plan.baselines[0]:
-            continue
-        if other := pick_baseline(key._replace(learner=label), key.arm, keys):
-            yield key, f"learner:{label}", other
+        for label in plan.learner_baselines if key.arm == plan.baselines[0] else ():
+            other = pick_baseline(key._replace(learner=label), key.arm, keys)
+            if other and label != key.learner:
+                yield key, f"learner:{label}", other
 
 
-def _confirm(made: Comparisons, rows: TestRows, plan: Plan) -> None:
+def _confirm(made: Comparisons, strata: Index, plan: Plan) -> None:
     family = [
         where
         for where in made.gains
@@ -135,14 +162,15 @@ def _confirm(made: Comparisons, rows: TestRows, plan: Plan) -> None:
     ]
     if family:
         seed = seed_for(plan.seed, "max-T")
-        gains = simultaneous([made.gains[where] for where in family], rows.strata, seed)
+        gains = simultaneous([made.gains[where] for where in family], strata, seed)
         made.gains.update(zip(family, gains, strict=True))
 
 
 def is_primary(key: ArmKey, which: MeasureKey, plan: Plan) -> bool:
     """Return whether an arm's metric belongs to the primary comparison."""
     p = plan.primary
-    if p is None or key.arm in plan.baselines:
+    # Arms are compared with the controls; with `against`, learners on the plain control.
+    if p is None or (key.arm != plan.baselines[0] if p.against else key.arm in plan.baselines):
         return False
     return (key.task, key.shots, key.learner, *which) == (
         p.task,

@@ -40,6 +40,7 @@ class TestRows:
         image_ids: (n) sorted.
         labels: (n,) position of each row's label in `classes`.
         groups: (n,) group of each row, 0..G-1.
+        group_ids: (G) name of each group.
         strata: (G,) class within which each group is resampled.
         weights: (n,) such that the rows of one group in one class weigh 1 together.
         class_groups: (C,) number of groups with a row of the class.
@@ -53,6 +54,7 @@ class TestRows:
     strata: Index
     weights: Array
     class_groups: Index
+    group_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,8 @@ def _test_rows(frame: "pd.DataFrame", classes: tuple[str, ...]) -> TestRows:
             f"probability column names ({', '.join(classes)}); predict with the task's classes."
         )
     labels = np.array([position[name] for name in frame["label"]], dtype=np.int64)
-    groups = np.unique(frame["group_id"].to_numpy(str), return_inverse=True)[1].astype(np.int64)
+    names, codes = np.unique(frame["group_id"].to_numpy(str), return_inverse=True)
+    groups = codes.astype(np.int64)
     cells, inverse, sizes = np.unique(
         groups * len(classes) + labels, return_inverse=True, return_counts=True
     )
@@ -153,6 +156,7 @@ def _test_rows(frame: "pd.DataFrame", classes: tuple[str, ...]) -> TestRows:
         strata=strata_of(labels, groups),
         weights=1.0 / sizes[inverse],
         class_groups=np.bincount(cells % len(classes), minlength=len(classes)).astype(np.int64),
+        group_ids=tuple(names.tolist()),
     )
 
 

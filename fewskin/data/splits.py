@@ -1,18 +1,19 @@
-"""Who is base, pool, support and test: grouped by patient, drawn by seed, guarded against leaks."""
+"""Who is base, pool, support and test: grouped by patient, drawn by seed."""
 
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from fewskin.errors import ConfigError, DataError, LeakageError
+from fewskin.data.tasks import expand_tasks, task_classes
+from fewskin.errors import ConfigError, DataError
 from fewskin.provenance import unknown
 from fewskin.seeding import rng_for
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Design", "guard", "make_splits", "select"]
+__all__ = ["Design", "make_splits", "select"]
 
 log = logging.getLogger(__name__)
 Row = dict[str, object]
@@ -23,15 +24,20 @@ class Design:
     """What a splits table must hold.
 
     Attributes:
-        tasks: "novel" (N-way among the rare classes) and/or "generalised" (all classes).
+        tasks: "novel" (all rare classes against each other), "generalised" (all classes) and "nway"
+            (one task a set of `way` rare classes).
         rare: labels that have few patients on purpose.
         common: labels of the base rows; None takes every other label.
         shots: patients of each rare class in a support set, ascending.
         draws: number of support sets per K.
         pool: patients per rare class that support is drawn from; at most half of the class.
-        test_share: share of each common class's patients held out for task=generalised.
+        test_share: share of each common class's patients held out for task=generalised; without
+            that task all of them are base.
         test_where: column -> value; patients with such a row are test candidates, others never are.
         photos_per_patient: "one" photograph of each support patient, or "all".
+        way: classes of an "nway" task.
+        n_tasks: how many "nway" tasks, chosen by seed; None for all sets of classes.
+        test_per_class: test patients a rare class at most, chosen by seed; None for all.
     """
 
     tasks: tuple[str, ...]
@@ -43,6 +49,9 @@ class Design:
     test_share: float = 0.2
     test_where: Mapping[str, str] | None = None
     photos_per_patient: Literal["one", "all"] = "one"
+    way: int = 2
+    n_tasks: int | None = None
+    test_per_class: int | None = None
 
 
 def _check_design(design: Design, labels: Sequence[str]) -> tuple[str, ...]:
@@ -54,9 +63,6 @@ def _check_design(design: Design, labels: Sequence[str]) -> tuple[str, ...]:
             f"no rare class given; name them, e.g. data.rare=[{labels[0]}]. Classes: "
             f"{', '.join(labels)}."
         )
-    for task in design.tasks:
-        if task not in ("novel", "generalised"):
-            raise ConfigError(unknown("task", task, ("novel", "generalised")))
     if "novel" in design.tasks and len(design.rare) < 2:
         raise DataError(
             f"task=novel compares rare classes with each other, but only {design.rare[0]!r} "
@@ -67,6 +73,8 @@ def _check_design(design: Design, labels: Sequence[str]) -> tuple[str, ...]:
         raise ConfigError(
             f"shots={list(design.shots)} draws={design.draws}: both must be 1 or more."
         )
+    if design.test_per_class is not None and design.test_per_class < 1:
+        raise ConfigError(f"test_per_class={design.test_per_class}: expected 1 or more.")
     if not 0.0 < design.test_share < 1.0:
         raise ConfigError(f"test_share={design.test_share}: expected a share between 0 and 1.")
     common = design.common
@@ -136,6 +144,7 @@ def _rare_roles(
         raise DataError(
             f"class {label!r}: no patient is left for test; check test_where or pool={design.pool}."
         )
+    test = test[: design.test_per_class]
     if len(test) < 10:
         log.warning("class %r has %d test patients: under 10, so no interval", label, len(test))
     return dict.fromkeys(pool, "pool") | dict.fromkeys(test, "test")
@@ -145,6 +154,9 @@ def _common_roles(
     label: str, groups: list[str], design: Design, test_only: set[str] | None, seed: int
 ) -> dict[str, str]:
     shuffled = [groups[i] for i in rng_for(seed, "common", label).permutation(len(groups))]
+    if "generalised" not in design.tasks:
+        # No common patient is tested; those of test_where stay out of training all the same.
+        return dict.fromkeys((g for g in shuffled if g not in (test_only or ())), "base")
     held = shuffled if test_only is None else [group for group in shuffled if group in test_only]
     n_test = max(1, round(design.test_share * len(shuffled))) if test_only is None else len(held)
     if len(groups) - n_test < 1 or not held:
@@ -192,11 +204,15 @@ def make_splits(rows: "pd.DataFrame", design: Design, *, seed: int) -> "pd.DataF
             )
         roles = _rare_roles if label in design.rare else _common_roles
         role_of |= roles(label, groups, design, candidates, seed)
-    table = [
-        row for task in design.tasks for row in _fixed(rows, role_of, label_of, design.rare, task)
-    ]
     support = _supports(rows, role_of, label_of, design, seed)
-    table += [{"task": task, **row} for task in design.tasks for row in support]
+    own_label: dict[object, str] = dict(zip(rows["image_id"], rows["label"], strict=True))
+    table: list[Row] = []
+    for task in expand_tasks(
+        design.tasks, design.rare, way=design.way, n_tasks=design.n_tasks, seed=seed
+    ):
+        classes = task_classes(task, design.rare)
+        table += _fixed(rows, role_of, label_of, classes, task)
+        table += [{"task": task, **row} for row in support if own_label[row["image_id"]] in classes]
     return pd.DataFrame(table).assign(fold=0)
 
 
@@ -204,7 +220,7 @@ def _fixed(
     rows: "pd.DataFrame",
     role_of: Mapping[str, str],
     label_of: Mapping[str, str],
-    rare: Sequence[str],
+    classes: Sequence[str],
     task: str,
 ) -> list[Row]:
     made: list[Row] = []
@@ -214,8 +230,9 @@ def _fixed(
         role = role_of.get(group)
         # A pool patient's photographs of another class would be training rows nobody asked for.
         other_class = role in ("pool", "base") and label != label_of[group]
-        common_test = task == "novel" and role == "test" and label not in rare
-        if role and not other_class and not common_test:
+        # Beside base, only the generalised task has rows of other classes than its own.
+        foreign = role in ("pool", "test") and task != "generalised" and label not in classes
+        if role and not other_class and not foreign:
             made.append({"task": task, "shots": 0, "draw": -1, "image_id": image_id, "role": role})
     return made
 
@@ -276,73 +293,3 @@ def select(
         for role in ("base", "pool", "test")
     }
     return {**chosen, "support": mine["image_id"].tolist()}
-
-
-def guard(
-    splits: "pd.DataFrame",
-    rows: "pd.DataFrame",
-    *,
-    task: str,
-    fold: int = 0,
-    used: Sequence[str] = (),
-    generated: Sequence["pd.DataFrame"] = (),
-) -> None:
-    """Refuse test images, or images made from them, wherever something is fitted or generated.
-
-    A row counts as test when its id, group or exact pixels are those of a test row of the task.
-
-    Args:
-        splits: a splits table.
-        rows: manifest rows with `group_id` and `pixel_sha`.
-        task: the task whose test rows are protected.
-        fold: the fold.
-        used: image_ids of base and support rows about to be used.
-        generated: manifests of generated images about to be used.
-
-    Raises:
-        LeakageError: names the first offending image and why.
-    """
-    here = splits[(splits["task"] == task) & (splits["fold"] == fold) & (splits["role"] == "test")]
-    table = rows.set_index("image_id")
-    test = table.loc[table.index.isin(set(here["image_id"]))]
-    protected = {
-        "group_id": set(test["group_id"]) - {""},
-        "pixel_sha": set(test["pixel_sha"]) - {""},
-    }
-    for image_id in used:
-        _refuse(str(image_id), table, set(test.index), protected, f"task={task}")
-    for made in generated:
-        for image_id, parents in zip(made["image_id"], made["parent_ids"], strict=True):
-            for parent in filter(None, str(parents).split(";")):
-                _refuse(
-                    parent,
-                    table,
-                    set(test.index),
-                    protected,
-                    f"task={task}, as parent of {image_id!r}",
-                )
-
-
-def _refuse(
-    image_id: str,
-    table: "pd.DataFrame",
-    test_ids: set[str],
-    protected: Mapping[str, set[str]],
-    where: str,
-) -> None:
-    if image_id in test_ids:
-        raise LeakageError(
-            f"image {image_id!r} is a test image ({where}) and may not be trained on; split again."
-        )
-    if image_id not in table.index:
-        raise LeakageError(
-            f"image {image_id!r} ({where}) is not in the manifest, so its patient cannot be "
-            "checked."
-        )
-    for column, values in protected.items():
-        if table.at[image_id, column] in values:
-            raise LeakageError(
-                f"image {image_id!r} ({where}) shares {column}={table.at[image_id, column]!r} "
-                "with a test image; "
-                "run `fewskin check` and `fewskin split` again."
-            )

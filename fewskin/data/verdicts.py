@@ -72,6 +72,12 @@ def verdict_rows(made: Comparisons, plan: Plan, words: Wording) -> Iterator[dict
                     made,
                     words,
                 )
+            if plan.primary and plan.primary.against and is_primary(key, which, plan):
+                name = f"learner:{plan.primary.against}"
+                gain = made.gains[key, which, name]
+                variance = gain.estimate.variance
+                least = _POWER * variance.total**0.5 if variance else float("nan")
+                yield _row(_Case(key, which, {name: gain}, (), least, True), made, words)
 
 
 def _row(case: _Case, made: Comparisons, words: Wording) -> dict[str, object]:
@@ -104,6 +110,8 @@ def _row(case: _Case, made: Comparisons, words: Wording) -> dict[str, object]:
 
 def _subject(case: _Case, several: bool) -> str:
     key = case.key
+    if any(name.startswith("learner:") for name in case.gains):
+        return f"{key.learner} at K = {key.shots} ({key.task})"
     ratio = f" at ratio {key.ratio:g}" if several else ""
     return f"{key.arm}{ratio} with {key.learner} at K = {key.shots} ({key.task})"
 
@@ -115,7 +123,8 @@ def _figures(case: _Case, against: str, words: Wording) -> str:
     groups = words.groups if gain.difference.n_groups != 1 else words.groups[:-1]
     draws = "draw" if found.n_draws == 1 else "draws"
     points = f"{METRIC_NAMES[case.which[0]]} {_points(found.value, '+')} points{between}"
-    return f"{points} over {against}, {gain.difference.n_groups} {groups}, {found.n_draws} {draws}"
+    over = against.removeprefix("learner:")
+    return f"{points} over {over}, {gain.difference.n_groups} {groups}, {found.n_draws} {draws}"
 
 
 def _points(share: float, sign: str = "") -> str:

@@ -20,7 +20,7 @@ def adapt(
     fit: Path | None = None,
     *,
     generator: Mapping[str, Any],  # Any: JSON values, the generator's hyper-parameters
-    task: Literal["novel", "generalised"],
+    task: str,
     shots: int,
     draw: int,
     role: Literal["support", "base"] = "support",
@@ -37,7 +37,7 @@ def adapt(
         splits: folder of `fewskin split`.
         fit: folder of `fewskin fit` of the same generator; none when it needs no base data.
         generator: name and hyper-parameters, e.g. name=mixup.
-        task: novel or generalised.
+        task: novel, generalised or an N-way task of the splits table.
         shots: patients per rare class (K); 0 for role=base.
         draw: which support set; -1 for role=base.
         role: support, or base for the common classes of task=generalised.
@@ -47,7 +47,8 @@ def adapt(
         seed: of everything random.
     """
     from fewskin.data.images import open_table
-    from fewskin.data.splits import guard, select
+    from fewskin.data.leakage import guard
+    from fewskin.data.splits import select
     from fewskin.data.support_images import SUPPORT
     from fewskin.plugins import make, save_object
     from fewskin.tables import SPLITS, read_table, write_table
@@ -57,7 +58,7 @@ def adapt(
     table = open_table(manifest, image_size)
     roles = read_table(splits / "splits.csv", SPLITS)
     ids = select(roles, task=task, shots=shots, draw=draw, fold=fold)[role]
-    chosen = table.where(table.rows["image_id"].isin(ids).to_numpy())
+    chosen = table.with_ids(ids)
     if not len(chosen):
         raise DataError(f"no {role} images for task={task} shots={shots} draw={draw}; split again.")
     if role == "base":

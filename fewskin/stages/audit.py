@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +26,7 @@ def audit(
     generated: Sequence[Path],
     *,
     arm: str,
-    task: Literal["novel", "generalised"],
+    task: str,
     image_size: int = 64,
     max_per_class: int = 300,
     fold: int = 0,
@@ -44,7 +44,7 @@ def audit(
         splits: folder of `fewskin split`.
         generated: folders of `fewskin generate`: all draws of one arm at one K.
         arm: the arm's name, for the table.
-        task: novel or generalised.
+        task: novel, generalised or an N-way task of the splits table.
         image_size: side in pixels at which images are compared.
         max_per_class: images of a class at most, real and generated each, chosen by seed.
         fold: which fold of the splits table.
@@ -53,7 +53,8 @@ def audit(
     import pandas as pd
 
     from fewskin.data.images import open_table
-    from fewskin.data.splits import guard, select
+    from fewskin.data.leakage import guard
+    from fewskin.data.splits import select
     from fewskin.paths import atomic_write
     from fewskin.tables import SPLITS, read_table
 

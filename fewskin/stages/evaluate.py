@@ -7,11 +7,20 @@ from typing import Any
 
 import numpy as np
 
-from fewskin.data.comparisons import Plan, compare_task, draw_rows, gain_rows, make_primary
+from fewskin.data.comparisons import (
+    Comparisons,
+    Plan,
+    compare_task,
+    draw_rows,
+    gain_rows,
+    make_primary,
+)
 from fewskin.data.evidence import Arm, TestRows, read_arms, read_predictions, wording
 from fewskin.data.evidence_tables import CALIBRATION, CONFUSION, DRAWS, VERDICTS
 from fewskin.data.independence import unknown_independence
 from fewskin.data.measures import N_BINS
+from fewskin.data.task_means import MEAN_TASK, compare_mean
+from fewskin.data.tasks import is_n_way
 from fewskin.data.verdicts import verdict_rows
 from fewskin.errors import ConfigError
 from fewskin.functional.calibration import calibration_bins, calibration_edges
@@ -32,7 +41,7 @@ def evaluate(
     manifest: Path | None = None,
     *,
     baselines: Sequence[str] = ("real_only", "real_copies"),
-    learner_baseline: str | None = None,
+    learner_baseline: str | Sequence[str] | None = None,
     primary: Mapping[str, Any] | None = None,  # Any: JSON values
     rare: Sequence[str] = (),
     select_on: str = "fixed",
@@ -46,9 +55,11 @@ def evaluate(
         predictions: result folders of `fewskin predict`, one a cell.
         manifest: folder of `fewskin check`; says whether groups are patients, and simulated ones.
         baselines: the control arms, the plain one first; a gain is claimed only over all of them.
-        learner_baseline: a learner whose first control every other learner's is compared with.
+        learner_baseline: a learner, or several, whose first control every other learner's is
+            compared with.
         primary: the one confirmed comparison, {task, metric, shots, learner}; its arms get
-            simultaneous intervals, everything else is exploratory.
+            simultaneous intervals, everything else is exploratory. With `against: <learner>` it is
+            of two learners on the plain control.
         rare: rare classes of task=generalised; by default the classes of task=novel, if any.
         select_on: how hyper-parameters were chosen: fixed, base_episodes or support_cv (recorded).
         n_base_seeds: number of base fits behind the predictions (recorded).
@@ -61,24 +72,34 @@ def evaluate(
     words = wording(
         manifest, sorted({name for rows, _ in tasks.values() for name in rows.image_ids})
     )
-    plan = Plan(tuple(baselines), learner_baseline, make_primary(primary), _rare(tasks, rare), seed)
+    learners = (learner_baseline,) if isinstance(learner_baseline, str) else learner_baseline or ()
+    plan = Plan(tuple(baselines), tuple(learners), make_primary(primary), _rare(tasks, rare), seed)
     _check_plan(tasks, plan)
     notes = unknown_independence([Path(folder) for folder in folders], _datasets(manifest))
     constants = {"select_on": select_on, "n_base_seeds": n_base_seeds}
     gains: list[Row] = []
     draws: list[Row] = []
     verdicts: list[Row] = []
-    for task, (rows, arms) in tasks.items():
-        # In task=novel every class is rare, which balanced accuracy already says.
-        for made in compare_task(rows, arms, plan if task != "novel" else replace(plan, rare=())):
-            gains += gain_rows(made, **constants)
-            draws += draw_rows(made)
-            verdicts += [_noted(row, notes) for row in verdict_rows(made, plan, words)]
+    for made in _compared(tasks, plan):
+        gains += gain_rows(made, **constants)
+        draws += draw_rows(made)
+        verdicts += [_noted(row, notes) for row in verdict_rows(made, plan, words)]
     _write(gains, out / "gains.csv", GAINS)
     _write(draws, out / "draws.csv", DRAWS)
     _write(verdicts, out / "verdicts.csv", VERDICTS)
     _write(_each(tasks, _confusion_rows), out / "confusion.csv", CONFUSION)
     _write(_each(tasks, _calibration_rows), out / "calibration.csv", CALIBRATION)
+
+
+def _compared(tasks: Tasks, plan: Plan) -> Iterator[Comparisons]:
+    for task, (rows, arms) in tasks.items():
+        # Where every class is rare, balanced accuracy already says what their recall would.
+        yield from compare_task(
+            rows, arms, plan if task == "generalised" else replace(plan, rare=())
+        )
+    n_way = {task: found for task, found in tasks.items() if is_n_way(task)}
+    if len(n_way) > 1:
+        yield from compare_mean(n_way, plan)
 
 
 def _datasets(manifest: Path | None) -> list[str]:
@@ -100,14 +121,19 @@ def _rare(tasks: Tasks, rare: Sequence[str]) -> tuple[str, ...]:
 
 def _check_plan(tasks: Tasks, plan: Plan) -> None:
     keys = [arm.key for _, arms in tasks.values() for arm in arms]
+    keys += [key._replace(task=MEAN_TASK) for key in keys if is_n_way(key.task)]
     if not plan.baselines:
         raise ConfigError(
             "baselines is empty; expected at least one control arm, such as real_only."
         )
     learners = sorted({key.learner for key in keys})
-    if plan.learner_baseline and plan.learner_baseline not in learners:
-        raise ConfigError(unknown("learner_baseline", plan.learner_baseline, learners))
+    for name in plan.learner_baselines:
+        if name not in learners:
+            raise ConfigError(unknown("learner_baseline", name, learners))
     p = plan.primary
+    if p and p.against and p.against not in plan.learner_baselines:
+        known = list(plan.learner_baselines)
+        raise ConfigError(unknown("learner_baseline in primary.against", p.against, known))
     if p and not any(
         (key.task, key.learner, key.shots) == (p.task, p.learner, p.shots) for key in keys
     ):

@@ -43,7 +43,7 @@ def fit(
     import json
 
     from fewskin.data.images import open_table
-    from fewskin.data.splits import guard
+    from fewskin.data.leakage import guard
     from fewskin.paths import atomic_write
     from fewskin.plugins import make
     from fewskin.tables import SPLITS, read_table
@@ -55,7 +55,7 @@ def fit(
     ids = _base_ids(roles, fold)
     for task in sorted(set(roles["task"])):
         guard(roles, table.rows, task=task, fold=fold, used=sorted(ids))
-    base = table.where(table.rows["image_id"].isin(ids).to_numpy())
+    base = table.with_ids(sorted(ids))
     plugin = (
         make("learners", learner) if learner is not None else make("generators", generator or {})
     )

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from fewskin.errors import DataError
 from fewskin.provenance import DEFAULT_OUT, stage
 
 __all__ = ["predict"]
@@ -28,6 +27,7 @@ def predict(
     import json
 
     from fewskin.data.images import open_table
+    from fewskin.data.predictions import prediction_rows
     from fewskin.data.splits import select
     from fewskin.paths import atomic_write
     from fewskin.plugins import load_object
@@ -40,19 +40,6 @@ def predict(
     ids = select(
         roles, task=cell["task"], shots=cell["shots"], draw=cell["draw"], fold=cell["fold"]
     )["test"]
-    test = table.where(table.rows["image_id"].isin(ids).to_numpy())
-    strange = sorted(set(test.labels) - set(predictor.classes))
-    if strange:
-        raise DataError(
-            f"test class {strange[0]!r} was not trained: {', '.join(predictor.classes)}."
-        )
-    prob = predictor.predict_table(test) if hasattr(predictor, "predict_table") else None
-    prob = predictor.predict(test.images()) if prob is None else prob
-    rows = test.rows[["image_id", "group_id", "label"]].copy()
-    for name in ("task", "fold", "learner", "arm", "ratio", "shots", "draw"):
-        rows[name] = cell[name]
-    rows["role"] = "test"
-    for i, name in enumerate(predictor.classes):
-        rows[f"p:{name}"] = prob[:, i].double().numpy()
-    write_table(rows, out / "predictions.csv", PREDICTIONS)
+    test = table.with_ids(ids)
+    write_table(prediction_rows(predictor, test, cell), out / "predictions.csv", PREDICTIONS)
     atomic_write(out / "cell.json", json.dumps(cell, indent=1) + "\n")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,7 +29,7 @@ def train(
     *,
     learner: Mapping[str, Any],
     label: str,
-    task: Literal["novel", "generalised"],
+    task: str,
     shots: int,
     draw: int,
     arm: str = "real_only",
@@ -48,7 +48,7 @@ def train(
         generated: folders of `fewskin generate`, from this draw's support (and base) rows.
         learner: name and hyper-parameters, as for `fewskin fit`.
         label: the learner's name in tables.
-        task: novel (rare classes only) or generalised (all classes).
+        task: novel (rare classes only), generalised (all classes) or nway:<a>|<b> (some rare ones).
         shots: patients per rare class (K).
         draw: which support set.
         arm: the image source's name in tables.
@@ -60,7 +60,8 @@ def train(
     import json
 
     from fewskin.data.images import open_table
-    from fewskin.data.splits import guard, select
+    from fewskin.data.leakage import guard
+    from fewskin.data.splits import select
     from fewskin.paths import atomic_write
     from fewskin.plugins import make, save_object
     from fewskin.tables import SPLITS, read_table
@@ -73,8 +74,8 @@ def train(
     guard(
         roles, table.rows, task=task, fold=fold, used=used, generated=[each.rows for each in made]
     )
-    support = _rows(table, chosen["support"])
-    base = _rows(table, chosen["base"]) if task == "generalised" else None
+    support = table.with_ids(chosen["support"])
+    base = table.with_ids(chosen["base"]) if task == "generalised" else None
     real = support.labels + ([] if base is None else base.labels)
     fitted = make("learners", learner)
     fitted = fitted.load(fit / "state") if fit is not None else fitted.fit(None, seed=seed, out=out)
@@ -93,10 +94,6 @@ def train(
     cell |= {"transductive": bool(fitted.transductive)}
     cell |= {"pretrained_on": getattr(predictor, "pretrained_on", "unknown")}
     atomic_write(out / "cell.json", json.dumps(cell, indent=1) + "\n")
-
-
-def _rows(table: "ImageTable", ids: Sequence[str]) -> "ImageTable":
-    return table.where(table.rows["image_id"].isin(ids).to_numpy())
 
 
 def _extra(made: Sequence["ImageTable"], real: Sequence[str], ratio: float) -> "ImageTable | None":

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from fewskin.data.splits import Design, guard, make_splits, select
+from fewskin.data.leakage import guard
+from fewskin.data.splits import Design, make_splits, select
 from fewskin.errors import ConfigError, DataError, LeakageError
 from fewskin.tables import MANIFEST, SPLITS, validate
 
@@ -149,3 +150,56 @@ def test_a_generated_image_with_a_test_parent_raises_a_leakage_error() -> None:
     bad = fine.assign(parent_ids=f"{roles['support'][0]};{roles['test'][0]}")
     with pytest.raises(LeakageError, match="as parent of 'g0'"):
         guard(splits, rows, task="generalised", generated=[bad])
+
+
+def three_rare() -> pd.DataFrame:
+    rows = manifest()
+    third = rows[rows["label"] == "r1"].copy()
+    for column in ("image_id", "path", "label", "group_id", "pixel_sha"):
+        third[column] = third[column].str.replace("r1", "r3")
+    return validate(pd.concat([rows, third], ignore_index=True), MANIFEST)
+
+
+NWAY = replace(DESIGN, tasks=("nway",), rare=("r1", "r2", "r3"))
+
+
+def test_nway_makes_a_task_of_every_pair_with_its_own_classes_only() -> None:
+    rows = three_rare()
+    splits = make_splits(rows, NWAY, seed=0).merge(rows[["image_id", "label"]])
+    assert sorted(set(splits["task"])) == ["nway:r1|r2", "nway:r1|r3", "nway:r2|r3"]
+    pair = splits[splits["task"] == "nway:r1|r3"]
+    for role in ("support", "pool", "test"):
+        assert set(pair.loc[pair["role"] == role, "label"]) == {"r1", "r3"}
+    assert set(pair.loc[pair["role"] == "base", "label"]) == {"c1", "c2"}
+
+
+def test_pairs_share_the_support_images_of_a_class() -> None:
+    splits = make_splits(three_rare(), NWAY, seed=0)
+    first, second = (
+        set(select(splits, task=task, shots=3, draw=2)["support"])
+        for task in ("nway:r1|r2", "nway:r1|r3")
+    )
+    assert {name for name in first if name.startswith("r1")} == {
+        name for name in second if name.startswith("r1")
+    }
+
+
+def test_without_a_generalised_task_every_common_patient_is_base() -> None:
+    rows = three_rare()
+    splits = make_splits(rows, NWAY, seed=0).merge(rows[["image_id", "group_id"]])
+    base = splits[(splits["task"] == "nway:r1|r2") & (splits["role"] == "base")]
+    assert base["group_id"].nunique() == 24  # 12 patients of each of two common classes
+
+
+def test_nway_tasks_can_be_fewer_and_their_test_smaller() -> None:
+    rows = three_rare()
+    design = replace(NWAY, n_tasks=2, test_per_class=4)
+    splits = make_splits(rows, design, seed=0).merge(rows[["image_id", "group_id", "label"]])
+    assert splits["task"].nunique() == 2
+    test = splits[splits["role"] == "test"]
+    assert set(test.groupby(["task", "label"])["group_id"].nunique()) == {4}
+
+
+def test_nway_refuses_more_ways_than_rare_classes() -> None:
+    with pytest.raises(DataError, match="4-way tasks need 4 rare classes, got 3"):
+        make_splits(three_rare(), replace(NWAY, way=4), seed=0)

@@ -266,3 +266,66 @@ def test_photos_of_one_patient_count_as_one(predictions: Write) -> None:
     numbers = ["value", "low", "high", "gain", "gain_low", "gain_high", "n_groups"]
     again = _gains(evaluate(predictions(change=twice, name="twice")))
     pd.testing.assert_frame_equal(again[numbers], once[numbers], atol=2e-6)
+
+
+PAIRS = {
+    f"nway:{a}|{b}": {a: SIZES[a], b: SIZES[b]}
+    for a, b in (("akiec", "df"), ("akiec", "vasc"), ("df", "vasc"))
+}
+
+
+def one_patient_one_name(frame: pd.DataFrame) -> pd.DataFrame:
+    # The pairs share their test patients.
+    number = frame.groupby("label").cumcount().astype(str)
+    return frame.assign(image_id=frame["label"] + number, group_id=frame["label"] + number)
+
+
+def test_the_mean_over_pairs_is_the_mean_of_their_values(predictions: Write) -> None:
+    folders = predictions(tasks=PAIRS, arms={"real_only": 0.0}, change=one_patient_one_name)
+    gains = _gains(evaluate(folders))
+    rows = gains[(gains["metric"] == "macro_auc") & (gains["stratum"] == "all")]
+    pairs, mean = rows[rows["task"] != "nway"], rows[rows["task"] == "nway"].iloc[0]
+    assert mean["value"] == pytest.approx(pairs["value"].mean(), abs=1e-6)
+    assert mean["n_groups"] == 47  # 20 + 15 + 12 patients, each in two pairs
+    assert mean["low"] < mean["value"] < mean["high"]
+    # Three pairs of shared patients: narrower than one pair, wider than three independent ones.
+    width = (mean["high"] - mean["low"]) / (pairs["high"] - pairs["low"]).mean()
+    assert 3**-0.5 < width < 1
+
+
+def test_a_pair_that_lacks_a_learner_is_named(predictions: Write) -> None:
+    folders = predictions(tasks=PAIRS, arms={"real_only": 0.0}, change=one_patient_one_name)
+    more = predictions(
+        tasks={"nway:akiec|df": PAIRS["nway:akiec|df"]},
+        arms={"real_only": 0.0},
+        learners=("protonet",),
+        change=one_patient_one_name,
+        name="more",
+    )
+    with pytest.raises(TableError, match=r"protonet .* has no predictions for nway:akiec\|vasc"):
+        evaluate([*folders, *more])
+
+
+def test_two_learners_can_be_the_primary_comparison(predictions: Write) -> None:
+    folders = predictions(
+        tasks=PAIRS,
+        arms={"real_only": 0.0},
+        learners=("probe", "protonet"),
+        change=one_patient_one_name,
+    )
+    primary = {"task": "nway", "metric": "macro_auc", "shots": 5, "learner": "protonet"}
+    out = evaluate(folders, learner_baseline=["probe"], primary={**primary, "against": "probe"})
+    (verdict,) = read_table(out / "verdicts.csv", VERDICTS).to_dict("records")
+    assert verdict["against"] == "learner:probe"
+    assert verdict["primary"] == "True"
+    assert verdict["verdict"].startswith("protonet at K = 5 (nway): macro AUC ")
+    assert " over probe, 47 groups, 3 draws: " in verdict["verdict"]
+
+
+def test_a_primary_comparison_with_a_learner_that_is_no_baseline_is_refused(
+    predictions: Write,
+) -> None:
+    folders = predictions(learners=("probe", "protonet"), arms={"real_only": 0.0})
+    primary = {"task": "novel", "metric": "macro_auc", "shots": 5, "learner": "protonet"}
+    with pytest.raises(ConfigError, match="against"):
+        evaluate(folders, primary={**primary, "against": "probe"})
