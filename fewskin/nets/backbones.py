@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from fewskin import compat
 from fewskin.errors import ConfigError
 from fewskin.nets.conv import conv_net
+from fewskin.nets.gconv import gconv_net
 from fewskin.nets.resnet12 import resnet12
 from fewskin.nets.weights import Weights, reachable_weights, read_weights
 
@@ -23,6 +24,8 @@ Parts = tuple[nn.Module, nn.Module, nn.Module]
 _OWN: Mapping[str, Callable[[], tuple[nn.Sequential, nn.Module, int]]] = {
     "conv4": functools.partial(conv_net, depth=4, width=64),
     "conv6": functools.partial(conv_net, depth=6, width=32),
+    "gconv6": functools.partial(gconv_net, depth=6, width=16, n_features=32, mirror=False),
+    "gconv6m": functools.partial(gconv_net, depth=6, width=8, n_features=32, mirror=True),
     "resnet12": resnet12,
 }
 

@@ -13,6 +13,8 @@ from fewskin.nets.backbones import list_backbones, make_backbone, normalise
 ONE_OF_EACH_FAMILY = [
     "conv4",
     "conv6",
+    "gconv6",
+    "gconv6m",
     "resnet12",
     "resnet18",
     "densenet121",
@@ -81,7 +83,7 @@ def test_first_weights_depend_on_the_seed_and_on_nothing_else() -> None:
 
 def test_own_backbones_come_first_in_the_list() -> None:
     names = list_backbones()
-    assert names[:3] == ["conv4", "conv6", "resnet12"]
+    assert names[:5] == ["conv4", "conv6", "gconv6", "gconv6m", "resnet12"]
     assert "resnet50" in names
 
 
