@@ -78,8 +78,8 @@ def in_batches(
     return torch.cat(made)
 
 
-def features(backbone: Backbone, table: ImageTable) -> Tensor:
-    """Return (n, feature_dim) float32 features of the rows, kept when the pixels are named.
+def features(backbone: nn.Module, table: ImageTable) -> Tensor:
+    """Return (n, d) float32 features of the rows, kept when the pixels are named.
 
     The features of the whole pixel array are computed at the first call, in memory and under the
     runs folder, so that every draw, arm and test set finds its own there.

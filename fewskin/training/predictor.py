@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Literal, Self
 
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from fewskin.errors import DataError, PluginError
 from fewskin.nets.backbones import Backbone, make_backbone, normalise
+from fewskin.nets.reading import Reading
 from fewskin.paths import atomic_write
 from fewskin.protocols import ImageTable
 from fewskin.training import features as cache
@@ -32,6 +34,7 @@ class NetPredictor:
         image_size: side of the images it was trained on, in pixels.
         frozen: which part of the backbone is still that of the base fit, so that what it makes of
             a table's pixels is shared with other predictors: its "trunk", "all", or "none".
+        reading: how features are read off the backbone; other than by default with "all" only.
     """
 
     def __init__(
@@ -42,8 +45,10 @@ class NetPredictor:
         image_size: int,
         *,
         frozen: Frozen = "none",
+        reading: Reading = Reading(),  # noqa: B008  # frozen
     ) -> None:
         self.backbone, self.head = backbone.eval(), head.eval()
+        self.reading, self.extractor = reading, reading.of(backbone).eval()
         self.classes, self.image_size = tuple(classes), image_size
         self.frozen = frozen
 
@@ -55,7 +60,7 @@ class NetPredictor:
     @property
     def module(self) -> nn.Module:
         """The net from normalised images (n, 3, H, W) to logits (n, C)."""
-        return nn.Sequential(self.backbone, self.head)
+        return nn.Sequential(self.extractor, self.head)
 
     def predict(self, images: Tensor) -> Tensor:
         """Map (n, 3, H, W) uint8 sRGB to (n, C) float32 probabilities."""
@@ -67,7 +72,7 @@ class NetPredictor:
             return self.predict(table.images())
         self._check_size(table.image_size)
         if self.frozen == "all":
-            made, rest = cache.features(self.backbone, table), nn.Sequential(self.head)
+            made, rest = cache.features(self.extractor, table), nn.Sequential(self.head)
         else:
             made = cache.maps(self.backbone, table)
             rest = nn.Sequential(self.backbone.last_block, self.backbone.pool, self.head)
@@ -76,7 +81,7 @@ class NetPredictor:
     def features(self, images: Tensor) -> Tensor:
         """Map (n, 3, H, W) uint8 sRGB to (n, feature_dim) float32."""
         self._check_size(images.shape[-1])
-        return cache.in_batches(self.backbone, len(images), lambda rows: normalise(images[rows]))
+        return cache.in_batches(self.extractor, len(images), lambda rows: normalise(images[rows]))
 
     def _apply(self, module: nn.Module, images: Tensor) -> Tensor:
         self._check_size(images.shape[-1])
@@ -101,6 +106,7 @@ class NetPredictor:
             "classes": self.classes,
             "image_size": self.image_size,
             "frozen": self.frozen,
+            "reading": asdict(self.reading),
             "head": head_settings(self.head),
         }
         module = nn.ModuleDict({"backbone": self.backbone, "head": self.head})
@@ -126,7 +132,8 @@ class NetPredictor:
         module = nn.ModuleDict({"backbone": backbone, "head": head})
         load_tensors(module, folder / "predictor.safetensors")
         size, frozen = about["image_size"], about["frozen"]
-        return cls(backbone, head, about["classes"], size, frozen=frozen)
+        reading = Reading(**about["reading"])
+        return cls(backbone, head, about["classes"], size, frozen=frozen, reading=reading)
 
 
 def save_tensors(module: nn.Module, file: Path) -> None:

@@ -29,7 +29,7 @@ class TransductivePredictor(NetPredictor):
     def predict_table(self, table: ImageTable) -> Tensor:
         """Return (n, C) probabilities of the rows; features are computed once for all cells."""
         self._check_size(table.image_size)
-        return self._together(cache.features(self.backbone, table))
+        return self._together(cache.features(self.extractor, table))
 
     def _together(self, features: Tensor) -> Tensor:
         return self.head(features).softmax(1)
