@@ -13,6 +13,7 @@ from fewskin import compat
 from fewskin.errors import ConfigError
 from fewskin.nets.conv import conv_net
 from fewskin.nets.gconv import gconv_net
+from fewskin.nets.resnet10 import resnet10
 from fewskin.nets.resnet12 import resnet12
 from fewskin.nets.weights import Weights, reachable_weights, read_weights
 
@@ -26,6 +27,7 @@ _OWN: Mapping[str, Callable[[], tuple[nn.Sequential, nn.Module, int]]] = {
     "conv6": functools.partial(conv_net, depth=6, width=32),
     "gconv6": functools.partial(gconv_net, depth=6, width=16, n_features=32, mirror=False),
     "gconv6m": functools.partial(gconv_net, depth=6, width=8, n_features=32, mirror=True),
+    "resnet10": resnet10,
     "resnet12": resnet12,
 }
 

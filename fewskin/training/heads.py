@@ -12,6 +12,7 @@ __all__ = [
     "Attention",
     "Centres",
     "Clusters",
+    "Mapped",
     "Spaced",
     "Transduced",
     "head_settings",
@@ -151,6 +152,40 @@ class Spaced(nn.Module):
         return logits
 
 
+class Mapped(nn.Module):
+    """A head behind a linear map: features are shifted, mapped and, if wanted, made unit length.
+
+    Args:
+        head: what sees the mapped features.
+        shift: (d,) subtracted.
+        matrix: (d, e) then multiplied by.
+        space: then `to_space`.
+    """
+
+    shift: Tensor
+    matrix: Tensor
+
+    def __init__(
+        self, head: nn.Module, shift: Tensor, matrix: Tensor, space: feature_space.Space = "un"
+    ) -> None:
+        super().__init__()
+        self.head = head
+        self.register_buffer("shift", shift.detach().clone())
+        self.register_buffer("matrix", matrix.detach().clone())
+        self.space = space
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What else the constructor needs."""
+        return {"space": self.space, "head": head_settings(self.head)}
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map (n, d) to (n, C) logits."""
+        moved = feature_space.to_space((features - self.shift) @ self.matrix, self.space)
+        logits: Tensor = self.head(moved)
+        return logits
+
+
 class Transduced(nn.Module):
     """A head that classifies all rows of a call together: a function of `transduction`.
 
@@ -190,20 +225,21 @@ _METHODS: Mapping[str, Callable[..., Tensor]] = {
     "soft_kmeans": transduction.soft_kmeans,
     "tim": transduction.tim,
 }
-_KINDS: Mapping[str, Callable[..., nn.Module]] = {
+_KINDS: dict[str, Callable[..., nn.Module]] = {
     "attention": Attention,
     "centres": Centres,
     "clusters": Clusters,
     "transduced": Transduced,
 }
+# Heads around a head.
+_AROUND: dict[str, Callable[..., nn.Module]] = {"mapped": Mapped, "spaced": Spaced}
 
 
 def head_settings(head: nn.Module) -> dict[str, Any]:  # Any: JSON
     """Return what `make_head` needs beside a head's tensors; it can be written as JSON."""
     if isinstance(head, nn.Linear):
         return {"kind": "linear"}
-    kind = "spaced" if isinstance(head, Spaced) else ""
-    kind = kind or next(name for name, made in _KINDS.items() if type(head) is made)
+    kind = next(name for name, made in (_KINDS | _AROUND).items() if type(head) is made)
     settings: dict[str, Any] = head.settings  # type: ignore[assignment]  # every kind has them
     return {"kind": kind, **settings}
 
@@ -222,10 +258,13 @@ def make_head(settings: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> nn.
             head = nn.Linear(n_in, n_out, bias="bias" in tensors)
             head.load_state_dict(dict(tensors))
             return head
-        if kind == "spaced":
-            inner = {name.removeprefix("head."): value for name, value in tensors.items()}
-            made = make_head(rest["head"], {n: inner[n] for n in inner if f"head.{n}" in tensors})
-            return Spaced(made, tensors["shift"], tensors["gain"], rest["space"])
+        if kind in _AROUND:
+            own = {name: value for name, value in tensors.items() if not name.startswith("head.")}
+            inner = {name: value for name, value in tensors.items() if name not in own}
+            made = make_head(
+                rest.pop("head"), {name.removeprefix("head."): x for name, x in inner.items()}
+            )
+            return _AROUND[str(kind)](made, **own, **rest)
         return _KINDS[str(kind)](**tensors, **rest)
     except (KeyError, TypeError, RuntimeError) as error:
         raise PluginError(f"a saved head of kind {kind!r} cannot be made: {error}.") from error

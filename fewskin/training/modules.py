@@ -107,6 +107,11 @@ class Classifier(LightningModule):
         averaged: nn.Module = self.average.module
         return averaged
 
+    @property
+    def trained(self) -> list[nn.Parameter]:
+        """The parameters that the optimiser moves."""
+        return list(self.net.parameters())
+
     def train(self, mode: bool = True) -> "Classifier":
         """Set the mode of all but the still parts."""
         super().train(mode)
@@ -127,7 +132,7 @@ class Classifier(LightningModule):
         """Return the optimiser and its schedule by step."""
         recipe = self.recipe
         optimizer = make_optimizer(
-            self.net.parameters(), recipe.optimizer, lr=recipe.lr, weight_decay=recipe.weight_decay
+            self.trained, recipe.optimizer, lr=recipe.lr, weight_decay=recipe.weight_decay
         )
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, cosine(recipe.steps))
         return {

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from fewskin.functional import feature_space
 from fewskin.nets.backbones import Backbone
+from fewskin.nets.reading import Reading
 from fewskin.protocols import ImageTable
 from fewskin.training.base import BaseFit, Fitted, fit_base, load_fitted, save_fitted
 from fewskin.training.features import features
@@ -42,12 +43,12 @@ class Known:
 
 
 def known_rows(
-    net: Backbone, support: ImageTable, extra: ImageTable | None, base: ImageTable | None
+    net: nn.Module, support: ImageTable, extra: ImageTable | None, base: ImageTable | None
 ) -> Known:
     """Return the features, classes and weights of all rows that `adapt` was given.
 
     Args:
-        net: frozen; what it makes of named pixels is computed once.
+        net: a frozen backbone, or a reading of one; what it makes of named pixels is computed once.
         support: the few real images.
         extra: generated images, or None.
         base: rows of the common classes, or None.
@@ -128,6 +129,10 @@ class OnBaseFit:
 
     def _net(self, image_size: int) -> Backbone:
         return self._fitted.backbone(BaseFit.of(self), image_size)
+
+    @property
+    def _reading(self) -> Reading:
+        return BaseFit.of(self).reading
 
     def _place(self, known: Known, space: feature_space.Space) -> Placed:
         """Return the known rows in a space.

@@ -9,11 +9,12 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from fewskin.errors import DataError
-from fewskin.functional.augment import Policy, augment
+from fewskin.functional.augment import Policy, augment, fork_seeds
 from fewskin.nets.backbones import Backbone, normalise
 from fewskin.protocols import ImageTable
 from fewskin.seeding import seed_for
 from fewskin.training.batches import BalancedRows, class_positions
+from fewskin.training.contrast import TwoViews
 from fewskin.training.engine import run_steps
 from fewskin.training.fitted import seen
 from fewskin.training.modules import Classifier, OptimizerName, Recipe
@@ -31,6 +32,7 @@ def fit_classifier(
     optimizer: OptimizerName = "adamw",
     weight_decay: float = 0.05,
     label_smoothing: float = 0.1,
+    contrast: float = 0.0,
     policy: Policy = Policy(),  # noqa: B008  # frozen
     seed: int,
     out: Path | None,
@@ -44,11 +46,13 @@ def fit_classifier(
         backbone: not changed.
         base: rows of two or more classes.
         steps: number of batches.
-        batch_size: images a batch.
+        batch_size: images a batch, views counted.
         lr: highest learning rate.
         optimizer: "adam", "adamw", "rmsprop" or "sgd".
         weight_decay: of matrices and filters.
         label_smoothing: share of each label spread over the classes.
+        contrast: weight of a second aim, that two views of an image are near each other and far
+            from the other images of the batch (`nt_xent`); 0 is none.
         policy: of the augmentation.
         seed: of the head, the batches and the augmentation.
         out: folder of the checkpoint, or None.
@@ -61,27 +65,32 @@ def fit_classifier(
         found = ", ".join(classes) or "none"
         raise DataError(f"a base fit tells classes apart: it needs two or more, got {found}.")
     fitted = copy.deepcopy(backbone)
-    # Filters laid out by pixel train about a fifth faster on CPUs.
-    net = nn.Sequential(fitted, _head(fitted.feature_dim, len(classes), seed))
-    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in the stubs
     recipe = Recipe(steps, lr, optimizer, weight_decay, label_smoothing)
+    module = _module(fitted, len(classes), recipe, contrast, seed)
+    # Filters laid out by pixel train about a fifth faster on CPUs.
+    module.to(memory_format=torch.channels_last)
     targets = class_positions(base.labels, classes)
     weights = np.ones(len(base)) if base.weights is None else base.weights
-    rows = BalancedRows(targets, weights, len(classes), batch_size, seed)
+    views = 2 if contrast else 1
+    rows = BalancedRows(targets, weights, len(classes), max(2, batch_size // views), seed)
 
     def batch(step: int) -> tuple[Tensor, Tensor]:
-        chosen = rows(step)
-        images = augment(base.images(chosen).float() / 255.0, rows.seeds(step), policy)
+        chosen = np.tile(rows(step), views)
+        seeds = np.concatenate([fork_seeds(rows.seeds(step), 1 + i) for i in range(views)])
+        images = augment(base.images(chosen).float() / 255.0, seeds, policy)
         wanted = one_hot(torch.from_numpy(targets[chosen]), len(classes)).float()
         return normalise(images).contiguous(memory_format=torch.channels_last), wanted
 
-    run_steps(Classifier(net, recipe), batch, steps=steps, out=out, label="base", seed=seed)
+    run_steps(module, batch, steps=steps, out=out, label="base", seed=seed)
     fitted.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # as above
     fitted.pretrained_on = seen(fitted.pretrained_on, base)
     return fitted.eval()
 
 
-def _head(n_features: int, n_classes: int, seed: int) -> nn.Linear:
+def _module(
+    backbone: Backbone, n_classes: int, recipe: Recipe, contrast: float, seed: int
+) -> Classifier:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for(seed, "head"))
-        return nn.Linear(n_features, n_classes)
+        net = nn.Sequential(backbone, nn.Linear(backbone.feature_dim, n_classes))
+        return TwoViews(net, recipe, contrast) if contrast else Classifier(net, recipe)

@@ -74,7 +74,8 @@ def test_every_option_gives_another_predictor(freeze: str, settings, tmp_path: P
 
 def test_a_resnet_adapts_at_its_last_residual_block(tmp_path: Path) -> None:
     learner = fitted(tmp_path, backbone="resnet18", freeze="trunk", fit_steps=0)
-    start, end = learner._fitted.net.state_dict(), adapt(learner, tmp_path, n=1).backbone.state_dict()
+    start = learner._fitted.net.state_dict()
+    end = adapt(learner, tmp_path, n=1).backbone.state_dict()
     moved = {name.split(".")[0] for name in start if not torch.equal(start[name], end[name])}
     assert moved == {"last_block"}
 
