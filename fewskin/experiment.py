@@ -50,6 +50,8 @@ class Experiment:
         base_seeds: base fits of every learner and generator, of different seeds; draws take turns.
         keep_models: keep every cell's weights, not only its predictions.
         learner_baseline: learner, or learners, that the others are compared with.
+        published: figures of a paper to print beside ours: `source`, `caveat` and `rows`, each
+            with `system`, `shots` and metrics in percent.
         title: heading of the report.
         notes: text printed in the report.
         cost: what a run costs, in words, for `dry_run=true`.
@@ -70,6 +72,7 @@ class Experiment:
     seed: int = 0
     base_seeds: int = 1
     keep_models: bool = False
+    published: Mapping[str, Any] | None = None
     title: str = ""
     notes: str = ""
     cost: str = ""

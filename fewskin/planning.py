@@ -9,7 +9,7 @@ from typing import Any
 from fewskin.data.tasks import expand_tasks
 from fewskin.executors import Listener, run_requests
 from fewskin.experiment import Experiment
-from fewskin.plugins import fit_spec
+from fewskin.plugins import find, fit_spec, keywords
 from fewskin.provenance import Request, load_stage
 from fewskin.seeding import seed_for
 
@@ -219,6 +219,13 @@ def _described(made: Experiment) -> dict[str, Any]:
         "arms": arms,
         "image_size": made.image_size,
         "primary": made.primary,
+        # A learner that takes a `way` is fitted on episodes.
+        "episodic": [
+            label
+            for label, spec in made.learners.items()
+            if "way" in keywords(find("learners", spec["name"]))
+        ],
+        "published": made.published,
         "select_on": made.select_on,
         "base_seeds": made.base_seeds,
         "seed": made.seed,

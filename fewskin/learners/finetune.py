@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from fewskin.errors import ConfigError, DataError
 from fewskin.nets.backbones import Backbone, make_backbone
+from fewskin.nets.reading import Levels
 from fewskin.protocols import ImageTable
 from fewskin.seeding import seed_for
 from fewskin.training.base import BaseFit, Fitted, fit_base, load_fitted, save_fitted
@@ -39,6 +40,10 @@ class Finetune:
         fit_steps: batches of the base fit; 0 skips it.
         fit_batch_size: images a batch of the base fit.
         fit_lr: highest learning rate of the base fit.
+        fit_contrast: weight of telling images apart whatever the view in the base fit; 0 is none.
+        fit_strength: of the augmentation in the base fit, a factor of the ranges.
+        fit_levels: not used here; equal to another learner's, one base fit serves both.
+        fit_views: not used here, as fit_levels.
         steps: batches per support set.
         batch_size: images a batch.
         lr: highest learning rate.
@@ -64,6 +69,10 @@ class Finetune:
         fit_steps: int = 600,
         fit_batch_size: int = 64,
         fit_lr: float = 1e-3,
+        fit_contrast: float = 0.0,
+        fit_strength: float = 1.0,
+        fit_levels: Levels = "last",
+        fit_views: int = 1,
         steps: int = 150,
         batch_size: int = 32,
         lr: float = 3e-4,
@@ -78,6 +87,8 @@ class Finetune:
     ) -> None:
         self.backbone, self.weights = backbone, weights
         self.fit_steps, self.fit_batch_size, self.fit_lr = fit_steps, fit_batch_size, fit_lr
+        self.fit_contrast, self.fit_strength = fit_contrast, fit_strength
+        self.fit_levels, self.fit_views = fit_levels, fit_views
         self.steps, self.batch_size, self.views = steps, batch_size, views
         self.lr, self.optimizer, self.weight_decay = lr, optimizer, weight_decay
         self.freeze, self.label_smoothing = freeze, label_smoothing

@@ -6,10 +6,9 @@ Differs from the papers: features are standardised with the base set's mean and 
 weigh the same, support images are used as they are (not augmented), the same in every arm.
 """
 
-import copy
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar, Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,11 +17,13 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
 from fewskin.errors import ConfigError
+from fewskin.nets.reading import Levels
 from fewskin.protocols import ImageTable
 from fewskin.seeding import rng_for
-from fewskin.training.base import BaseFit, Fitted, fit_base, floored, load_fitted, save_fitted
+from fewskin.training.base import floored
 from fewskin.training.features import features
 from fewskin.training.fitted import row_weights
+from fewskin.training.on_base import OnBaseFit
 from fewskin.training.predictor import NetPredictor
 
 __all__ = ["Probe"]
@@ -36,23 +37,25 @@ class _Standard(NamedTuple):
     std: Tensor  # (d,)
 
 
-class Probe:
+class Probe(OnBaseFit):
     """A linear classifier on frozen features.
 
     Args:
         backbone: name of the net, see `fewskin list backbones`.
         weights: None starts from scratch, else a file of weights or "pretrained".
         fit_steps: training steps on the base classes; 0 keeps the first weights.
-        fit_batch_size: images a step of that training.
-        fit_lr: learning rate of that training.
+        fit_batch_size: images a step of that training, views counted.
+        fit_lr: highest learning rate of that training.
+        fit_contrast: weight of telling images apart whatever the view, beside telling classes
+            apart; 0 is none.
+        fit_strength: of the augmentation, a factor of the ranges of the disease-safe policy.
+        fit_levels: "last" takes the net's features, "all" mean and deviation of the maps at every
+            resolution.
+        fit_views: 1, or 8 for features averaged over the flips and quarter turns of an image.
         c: inverse of the strength of the L2 penalty, each class weighing 1 in all; fixed, since a
             handful of support images cannot choose it.
         base_per_class: base images of a class at most, chosen by seed, in task=generalised.
     """
-
-    transductive: ClassVar[bool] = False
-    output: ClassVar[Literal["class", "mask", "boxes"]] = "class"
-    fit_as: ClassVar[str] = "probe"
 
     def __init__(
         self,
@@ -62,22 +65,18 @@ class Probe:
         fit_steps: int = 1500,
         fit_batch_size: int = 32,
         fit_lr: float = 1e-3,
+        fit_contrast: float = 0.0,
+        fit_strength: float = 1.0,
+        fit_levels: Levels = "last",
+        fit_views: int = 1,
         c: float = 0.1,
         base_per_class: int = 100,
     ) -> None:
         self.backbone, self.weights = backbone, weights
         self.fit_steps, self.fit_batch_size, self.fit_lr = fit_steps, fit_batch_size, fit_lr
+        self.fit_contrast, self.fit_strength = fit_contrast, fit_strength
+        self.fit_levels, self.fit_views = fit_levels, fit_views
         self.c, self.base_per_class = c, base_per_class
-        self._fitted = Fitted()
-
-    def fit(self, base: ImageTable | None, *, seed: int, out: Path) -> "Probe":
-        """Return a probe whose backbone is trained to tell the base classes apart.
-
-        Without base it keeps the first weights and only remembers the seed.
-        """
-        fitted = copy.copy(self)
-        fitted._fitted = fit_base(BaseFit.of(self), base, seed=seed, out=out)
-        return fitted
 
     def adapt(
         self,
@@ -95,43 +94,27 @@ class Probe:
         """
         if self.c <= 0:
             raise ConfigError(f"probe c={self.c}: expected more than 0.")
-        net = self._fitted.backbone(BaseFit.of(self), support.image_size)
-        known = features(net, support)
+        net = self._net(support.image_size)
+        read = self._reading.of(net)
+        known = features(read, support)
         standard = self._standard(known)
         tables = [support]
         tables += [] if extra is None else [extra]
         tables += [] if base is None else [_at_most(base, self.base_per_class, seed)]
-        rows = torch.cat([known, *(features(net, table) for table in tables[1:])])
+        rows = torch.cat([known, *(features(read, table) for table in tables[1:])])
         labels = [label for table in tables for label in table.labels]
         classes = sorted(set(labels))
         weights = np.concatenate([row_weights(table) for table in tables])
         head = _logistic(rows, np.searchsorted(classes, labels), weights, standard, self.c)
-        return NetPredictor(net, head, classes, support.image_size, frozen="all")
+        return NetPredictor(
+            net, head, classes, support.image_size, frozen="all", reading=self._reading
+        )
 
     def _standard(self, known: Tensor) -> _Standard:
         mean, std = self._fitted.mean, self._fitted.std
         if mean is None or std is None:
             return _standard_of_support(known)
         return _Standard(mean, std)
-
-    @property
-    def pretrained_on(self) -> str:
-        """What the fitted backbone has seen; "" before `fit` and from scratch."""
-        return self._fitted.pretrained_on
-
-    def save(self, folder: Path) -> None:
-        """Write the fitted net and the base set's mean and deviation."""
-        save_fitted(self._fitted, folder)
-
-    def load(self, folder: Path) -> "Probe":
-        """Return a probe with these hyper-parameters and the state written by `save`.
-
-        Raises:
-            PluginError: the folder holds none, or one of another backbone.
-        """
-        loaded = copy.copy(self)
-        loaded._fitted = load_fitted(folder, self.backbone)
-        return loaded
 
 
 def _standard_of_support(known: Tensor) -> _Standard:

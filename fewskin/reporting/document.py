@@ -4,6 +4,7 @@ from fewskin.reporting.blocks import Document
 from fewskin.reporting.bundle import Bundle
 from fewskin.reporting.datacard import audit_section, data_section
 from fewskin.reporting.gains import curve_section, draw_section, gain_section
+from fewskin.reporting.learners import learner_section
 from fewskin.reporting.methods import (
     DISCLAIMER,
     limit_section,
@@ -12,7 +13,8 @@ from fewskin.reporting.methods import (
     simulated_note,
 )
 from fewskin.reporting.mistakes import calibration_section, confusion_section, metric_section
-from fewskin.reporting.results import answer, learner_section, verdict_section
+from fewskin.reporting.published import published_section
+from fewskin.reporting.results import answer, verdict_section
 from fewskin.reporting.samples import sample_section
 from fewskin.reporting.study import Study
 
@@ -33,6 +35,7 @@ def make_document(bundle: Bundle, *, title: str, command: str, notes: str) -> Do
     sections = (
         verdict_section(study),
         learner_section(study),
+        *published_section(study),
         gain_section(study),
         draw_section(study),
         curve_section(study),

@@ -6,12 +6,12 @@ from fewskin.reporting import figures, row_figures
 from fewskin.reporting.blocks import Block, Figure, Panel, Section, Table, Text
 from fewskin.reporting.study import Study
 from fewskin.reporting.wording import (
-    TASK_MEANING,
     interval,
     joined,
     metric_name,
     signed,
     sizes,
+    task_meaning,
     unit,
 )
 
@@ -45,7 +45,7 @@ def _forest(study: Study, task: str, metric: str, stratum: str) -> Iterator[Bloc
         for name, shape in zip(study.controls, row_figures.SHAPES, strict=False)
     )
     yield Figure(
-        f"{TASK_MEANING.get(task, task).capitalize()}. Gain in {what} {marks}, with 95 % "
+        f"{task_meaning(task).capitalize()}. Gain in {what} {marks}, with 95 % "
         "intervals. The dark line is no gain; right of it is better. A mark without a bar has too "
         "few groups for an interval.",
         [

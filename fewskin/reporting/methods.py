@@ -8,7 +8,7 @@ import numpy as np
 
 from fewskin.reporting.blocks import Block, Bullets, Code, Section, Table, Text
 from fewskin.reporting.study import Study
-from fewskin.reporting.wording import ARM_MEANING, TASK_MEANING, joined, metric_name, plural, shown
+from fewskin.reporting.wording import ARM_MEANING, joined, metric_name, plural, shown, task_meaning
 
 __all__ = ["DISCLAIMER", "limit_section", "method_section", "provenance_section", "simulated_note"]
 
@@ -59,7 +59,7 @@ def _design(study: Study) -> Iterator[tuple[str, str]]:
     gains, settings = study.bundle.gains, study.bundle.settings
     split, evaluated = _params(study, "split"), _params(study, "evaluate")
     learners = settings.get("learners") or {}
-    yield "tasks", "; ".join(TASK_MEANING.get(task, task) for task in gains["task"].unique())
+    yield "tasks", "; ".join(task_meaning(task) for task in gains["task"].unique())
     yield "K, patients per rare class", joined(str(k) for k in sorted(gains["shots"].unique()))
     yield "draws of K patients", joined(str(n) for n in sorted(gains["n_draws"].unique()))
     yield (

@@ -22,6 +22,7 @@ __all__ = [
     "shown",
     "signed",
     "sizes",
+    "task_meaning",
     "unit",
 ]
 
@@ -41,10 +42,27 @@ TASK_MEANING = {
     "novel": "novel: tell the rare classes from each other",
     "generalised": "generalised: tell all classes apart, the rare ones among the common ones",
 }
+_N_WAY = "nway"
 ARM_MEANING = {
     "real_only": "the few real photographs alone (control)",
     "real_copies": "the same photographs repeated instead of generated ones (control)",
 }
+
+
+def task_meaning(task: str) -> str:
+    """Return what a task asks, in words.
+
+    Example:
+        >>> task_meaning("nway:akiec|df")
+        'nway:akiec|df: tell akiec and df apart'
+        >>> task_meaning("nway")
+        'nway: the mean over the tasks between a few of the rare classes'
+    """
+    if task == _N_WAY:
+        return "nway: the mean over the tasks between a few of the rare classes"
+    if task.startswith(f"{_N_WAY}:"):
+        return f"{task}: tell {joined(task.removeprefix(f'{_N_WAY}:').split('|'))} apart"
+    return TASK_MEANING.get(task, task)
 
 
 def metric_name(metric: str) -> str:
