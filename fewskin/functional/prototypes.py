@@ -1,7 +1,7 @@
 """Prototypes: a class is one or several means of its features, a query goes to the nearest.
 
-Snell et al., Prototypical networks for few-shot learning, 2017, arXiv:1703.05175. Several means and
-attention to single rows come from the papers named at their functions.
+Snell et al., Prototypical networks for few-shot learning, 2017, arXiv:1703.05175; several means as in
+the paper named at `mixture_logits`.
 """
 
 from typing import Literal
@@ -12,7 +12,7 @@ from torch.nn.functional import cosine_similarity, normalize
 
 from fewskin.errors import ConfigError
 
-__all__ = ["Metric", "attention_logits", "centres", "clusters", "logits", "mixture_logits"]
+__all__ = ["Metric", "centres", "clusters", "logits", "mixture_logits"]
 
 Metric = Literal["euclidean", "cosine"]
 
@@ -176,47 +176,4 @@ def mixture_logits(
             columns.append(-scale * (features - mixed).square().sum(1))
         else:
             columns.append(scale * cosine_similarity(features, mixed, dim=1))
-    return torch.stack(columns, dim=1)
-
-
-def attention_logits(
-    features: Tensor,
-    known: Tensor,
-    owners: Tensor,
-    n_classes: int,
-    weights: Tensor | None = None,
-    *,
-    metric: Metric = "cosine",
-    scale: float | Tensor = 1.0,
-) -> Tensor:
-    """Return the log of the attention that each row pays to each class's known rows.
-
-    Vinyals et al., Matching networks for one shot learning, 2016, arXiv:1606.04080, equation 1;
-    here a class's attention is the mean over its rows, so that a larger class gets no more.
-
-    Args:
-        features: (n, d) float.
-        known: (m, d) float.
-        owners: (m,) class of each known row, in [0, n_classes); every class at least once.
-        n_classes: number of classes.
-        weights: (m,) weight of each known row, > 0; equal when None.
-        metric: as for `logits`.
-        scale: as for `logits`.
-
-    Returns:
-        (n, n_classes); its softmax are the probabilities.
-
-    Example:
-        >>> known = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
-        >>> owner = torch.tensor([0, 0, 1])
-        >>> attention_logits(torch.tensor([[2.0, 0.0]]), known, owner, 2).tolist()
-        [[1.0, 0.0]]
-    """
-    near = logits(features, known, metric=metric, scale=scale)  # (n, m)
-    weights = torch.ones_like(known[:, 0]) if weights is None else weights.to(known)
-    columns = []
-    for label in range(n_classes):
-        mine = owners == label
-        share = weights[mine] / weights[mine].sum()
-        columns.append((near[:, mine] + share.log()).logsumexp(1))
     return torch.stack(columns, dim=1)

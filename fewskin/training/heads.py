@@ -9,7 +9,6 @@ from fewskin.errors import PluginError
 from fewskin.functional import feature_space, prototypes, transduction
 
 __all__ = [
-    "Attention",
     "Centres",
     "Clusters",
     "Mapped",
@@ -82,39 +81,6 @@ class Clusters(nn.Module):
             self.n_classes,
             metric=self.metric,
             scale=self.scale,
-        )
-
-
-class Attention(nn.Module):
-    """A head that attends to every support row: `attention_logits` of the cosine.
-
-    Args:
-        known: (m, d) float.
-        owners: (m,) class of each row, in [0, C).
-        weights: (m,) weight of each row, > 0.
-        scale: factor of the cosine.
-    """
-
-    known: Tensor
-    owners: Tensor
-    weights: Tensor
-
-    def __init__(self, known: Tensor, owners: Tensor, weights: Tensor, scale: float = 1.0) -> None:
-        super().__init__()
-        self.register_buffer("known", known.detach().clone())
-        self.register_buffer("owners", owners.detach().clone())
-        self.register_buffer("weights", weights.detach().to(known))
-        self.n_classes, self.scale = int(owners.max()) + 1, float(scale)
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """What else the constructor needs."""
-        return {"scale": self.scale}
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Map (n, d) to (n, C) logits."""
-        return prototypes.attention_logits(
-            features, self.known, self.owners, self.n_classes, self.weights, scale=self.scale
         )
 
 
@@ -226,7 +192,6 @@ _METHODS: Mapping[str, Callable[..., Tensor]] = {
     "tim": transduction.tim,
 }
 _KINDS: dict[str, Callable[..., nn.Module]] = {
-    "attention": Attention,
     "centres": Centres,
     "clusters": Clusters,
     "transduced": Transduced,

@@ -18,6 +18,8 @@ TINY = {
     "fit_batch_size": 8,
     "query": 3,
     "shot": 3,
+    "tasks": 2,
+    "inner_steps": 2,
 }
 
 
@@ -27,7 +29,7 @@ def test_learner_keeps_the_contract(name: str, tmp_path: Path) -> None:
     tiny = {key: value for key, value in TINY.items() if key in known}
     if issubclass(find("learners", name), OnBaseFit):
         # Nothing but its features is learnt, and 20 steps of 8 images teach little.
-        tiny["fit_steps"] = 60
+        tiny["fit_steps"] = 50
     check_learner(make("learners", {"name": name, **tiny}), tmp_path)
 
 
