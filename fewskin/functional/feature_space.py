@@ -55,4 +55,4 @@ def check_space(space: str) -> None:
         >>> check_space("l2n")
     """
     if space not in ("un", "l2n", "cl2n"):
-        raise ConfigError(f"space={space!r}: expected un, l2n or cl2n.")
+        raise ConfigError(f"space={space!r}: expected un, l2n, cl2n or, on a base fit, whitened.")

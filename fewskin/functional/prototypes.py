@@ -1,7 +1,7 @@
 """Prototypes: a class is one or several means of its features, a query goes to the nearest.
 
-Snell et al., Prototypical networks for few-shot learning, 2017, arXiv:1703.05175; several means as in
-the paper named at `mixture_logits`.
+Snell et al., Prototypical networks for few-shot learning, 2017, arXiv:1703.05175; several means
+as in the paper named at `mixture_logits`.
 """
 
 from typing import Literal

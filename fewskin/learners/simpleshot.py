@@ -8,11 +8,11 @@ that they can be calibrated and drawn as curves; generated images enter a mean b
 
 from pathlib import Path
 
-from fewskin.functional.feature_space import Space
 from fewskin.functional.prototypes import centres
+from fewskin.nets.reading import Levels
 from fewskin.protocols import ImageTable
 from fewskin.training.heads import Centres
-from fewskin.training.on_base import OnBaseFit, known_rows
+from fewskin.training.on_base import OnBaseFit, Place
 from fewskin.training.predictor import NetPredictor
 
 __all__ = ["SimpleShot"]
@@ -25,10 +25,17 @@ class SimpleShot(OnBaseFit):
         backbone: name of the net, see `fewskin list backbones`.
         weights: None starts from scratch, else a file of weights or "pretrained".
         fit_steps: training steps on the base classes; 0 keeps the first weights.
-        fit_batch_size: images a step of that training.
-        fit_lr: learning rate of that training.
+        fit_batch_size: images a step of that training, views counted.
+        fit_lr: highest learning rate of that training.
+        fit_contrast: weight of telling images apart whatever the view, beside telling classes
+            apart; 0 is none.
+        fit_strength: of the augmentation, a factor of the ranges of the disease-safe policy.
+        fit_levels: "last" takes the net's features, "all" mean and deviation of the maps at every
+            resolution.
+        fit_views: 1, or 8 for features averaged over the flips and quarter turns of an image.
         space: "un" compares features as they are, "l2n" at unit length, "cl2n" after subtracting
-            the mean of the base features.
+            the mean of the base features, "whitened" also after whitening by the spread within the
+            base classes.
         scale: factor of the squared distance; it changes how sure predictions are, not which
             class is nearest.
     """
@@ -41,11 +48,17 @@ class SimpleShot(OnBaseFit):
         fit_steps: int = 1500,
         fit_batch_size: int = 32,
         fit_lr: float = 1e-3,
-        space: Space = "cl2n",
+        fit_contrast: float = 0.0,
+        fit_strength: float = 1.0,
+        fit_levels: Levels = "last",
+        fit_views: int = 1,
+        space: Place = "cl2n",
         scale: float = 5.0,
     ) -> None:
         self.backbone, self.weights = backbone, weights
         self.fit_steps, self.fit_batch_size, self.fit_lr = fit_steps, fit_batch_size, fit_lr
+        self.fit_contrast, self.fit_strength = fit_contrast, fit_strength
+        self.fit_levels, self.fit_views = fit_levels, fit_views
         self.space, self.scale = space, scale
 
     def adapt(
@@ -62,9 +75,8 @@ class SimpleShot(OnBaseFit):
         Raises:
             ConfigError: unknown space.
         """
-        net = self._net(support.image_size)
-        known = known_rows(net, support, extra, base)
+        net, known = self._known(support, extra, base)
         placed = self._place(known, self.space)
         middle = centres(placed.rows, known.codes, len(known.classes), known.weights)
         head = placed.head(Centres(middle, "euclidean", self.scale))
-        return NetPredictor(net, head, known.classes, support.image_size, frozen="all")
+        return self._predictor(net, head, known)

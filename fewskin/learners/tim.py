@@ -8,9 +8,9 @@ features come from the base fit that other learners share.
 from pathlib import Path
 from typing import ClassVar
 
-from fewskin.functional.feature_space import Space
+from fewskin.nets.reading import Levels
 from fewskin.protocols import ImageTable
-from fewskin.training.on_base import OnBaseFit, known_rows
+from fewskin.training.on_base import OnBaseFit, Place
 from fewskin.training.transductive import TransductivePredictor, together
 
 __all__ = ["TIM"]
@@ -28,10 +28,17 @@ class TIM(OnBaseFit):
         backbone: name of the net, see `fewskin list backbones`.
         weights: None starts from scratch, else a file of weights or "pretrained".
         fit_steps: training steps on the base classes; 0 keeps the first weights.
-        fit_batch_size: images a step of that training.
-        fit_lr: learning rate of that training.
+        fit_batch_size: images a step of that training, views counted.
+        fit_lr: highest learning rate of that training.
+        fit_contrast: weight of telling images apart whatever the view, beside telling classes
+            apart; 0 is none.
+        fit_strength: of the augmentation, a factor of the ranges of the disease-safe policy.
+        fit_levels: "last" takes the net's features, "all" mean and deviation of the maps at every
+            resolution.
+        fit_views: 1, or 8 for features averaged over the flips and quarter turns of an image.
         space: "un" compares features as they are, "l2n" at unit length, "cl2n" after subtracting
-            the mean of the base features.
+            the mean of the base features, "whitened" also after whitening by the spread within the
+            base classes.
         temperature: factor of half the squared distance.
         supervision: weight of the cross-entropy of the support, the paper's lambda.
         marginal: weight of the entropy of the mean prediction: the pull to equal shares.
@@ -50,7 +57,11 @@ class TIM(OnBaseFit):
         fit_steps: int = 1500,
         fit_batch_size: int = 32,
         fit_lr: float = 1e-3,
-        space: Space = "cl2n",
+        fit_contrast: float = 0.0,
+        fit_strength: float = 1.0,
+        fit_levels: Levels = "last",
+        fit_views: int = 1,
+        space: Place = "cl2n",
         temperature: float = 15.0,
         supervision: float = 0.1,
         marginal: float = 1.0,
@@ -60,6 +71,8 @@ class TIM(OnBaseFit):
     ) -> None:
         self.backbone, self.weights = backbone, weights
         self.fit_steps, self.fit_batch_size, self.fit_lr = fit_steps, fit_batch_size, fit_lr
+        self.fit_contrast, self.fit_strength = fit_contrast, fit_strength
+        self.fit_levels, self.fit_views = fit_levels, fit_views
         self.space = space
         self.temperature, self.supervision = temperature, supervision
         self.marginal, self.conditional = marginal, conditional
@@ -79,8 +92,7 @@ class TIM(OnBaseFit):
         Raises:
             ConfigError: unknown space.
         """
-        net = self._net(support.image_size)
-        known = known_rows(net, support, extra, base)
+        net, known = self._known(support, extra, base)
         options = {
             "temperature": self.temperature,
             "supervision": self.supervision,
@@ -89,4 +101,4 @@ class TIM(OnBaseFit):
             "steps": self.steps,
             "lr": self.lr,
         }
-        return together(net, known, self._place(known, self.space), "tim", options)
+        return together(net, known, self._place(known, self.space), "tim", options, self._reading)

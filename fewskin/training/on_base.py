@@ -2,23 +2,28 @@
 
 import copy
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import ClassVar, Literal, NamedTuple, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from fewskin.functional import feature_space
+from fewskin.functional.whitening import shrink, whitener
 from fewskin.nets.backbones import Backbone
 from fewskin.nets.reading import Reading
 from fewskin.protocols import ImageTable
 from fewskin.training.base import BaseFit, Fitted, fit_base, load_fitted, save_fitted
 from fewskin.training.features import features
 from fewskin.training.fitted import row_weights
-from fewskin.training.heads import Spaced
+from fewskin.training.heads import Mapped, Spaced
+from fewskin.training.predictor import NetPredictor
 
-__all__ = ["Known", "OnBaseFit", "Placed", "known_rows"]
+__all__ = ["Known", "OnBaseFit", "Place", "Placed", "known_rows"]
+
+Place = Literal["un", "l2n", "cl2n", "whitened"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,22 +73,37 @@ def known_rows(
     )
 
 
-class Placed(NamedTuple):
-    """Known rows in a space, and how features get there.
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """Known rows in the space where they are compared, and how features get there.
 
     Attributes:
         rows: (n, d) float32.
-        shift: (d,) subtracted from features before `to_space`.
-        space: the space.
+        shift: (d,) subtracted from features.
+        matrix: (d, d) then multiplied by, or None.
+        space: then `to_space`.
     """
 
     rows: Tensor
     shift: Tensor
+    matrix: Tensor | None
     space: feature_space.Space
 
-    def head(self, inner: nn.Module) -> Spaced:
+    def head(self, inner: nn.Module) -> Spaced | Mapped:
         """Return a head that moves features here before `inner` sees them."""
+        if self.matrix is not None:
+            return Mapped(inner, self.shift, self.matrix, self.space)
         return Spaced(inner, self.shift, torch.ones_like(self.shift), self.space)
+
+
+# An eigenvalue problem: one a fit, not one a draw.
+@lru_cache(maxsize=2)
+def _whitening(fitted: Fitted, shrinkage: float = 0.5) -> Tensor:
+    """Return (d, d): standardise, then whiten by the shrunk spread within base classes."""
+    assert fitted.std is not None  # fitted together with the mean
+    assert fitted.within is not None
+    scale = 1.0 / fitted.std
+    return scale[:, None] * whitener(shrink(fitted.within * scale[:, None] * scale, shrinkage))
 
 
 class OnBaseFit:
@@ -134,14 +154,33 @@ class OnBaseFit:
     def _reading(self) -> Reading:
         return BaseFit.of(self).reading
 
-    def _place(self, known: Known, space: feature_space.Space) -> Placed:
-        """Return the known rows in a space.
+    def _reader(self, image_size: int) -> nn.Module:
+        """Return what makes features of normalised images: the net, or a reading of it."""
+        return self._reading.of(self._net(image_size), self._fitted.dictionary).eval()
+
+    def _known(
+        self, support: ImageTable, extra: ImageTable | None, base: ImageTable | None
+    ) -> tuple[Backbone, Known]:
+        net = self._net(support.image_size)
+        return net, known_rows(self._reading.of(net).eval(), support, extra, base)
+
+    def _predictor(self, net: Backbone, head: nn.Module, known: Known) -> NetPredictor:
+        size, reading = known.image_size, self._reading
+        return NetPredictor(net, head, known.classes, size, frozen="all", reading=reading)
+
+    def _place(self, known: Known, place: Place) -> Placed:
+        """Return the known rows where they are compared.
 
         Raises:
-            ConfigError: unknown space.
+            ConfigError: unknown place.
         """
+        space: feature_space.Space = "cl2n" if place == "whitened" else place
         feature_space.check_space(space)
-        shift = self._fitted.mean
+        shift, matrix = self._fitted.mean, None
         if shift is None or space != "cl2n":
             shift = torch.zeros_like(known.features[0])
-        return Placed(feature_space.to_space(known.features - shift, space), shift, space)
+        rows = known.features - shift
+        if place == "whitened" and self._fitted.within is not None:
+            matrix = _whitening(self._fitted)
+            rows = rows @ matrix
+        return Placed(feature_space.to_space(rows, space), shift, matrix, space)

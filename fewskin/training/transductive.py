@@ -6,6 +6,7 @@ from torch import Tensor
 
 from fewskin.functional.transduction import membership
 from fewskin.nets.backbones import Backbone
+from fewskin.nets.reading import Reading
 from fewskin.protocols import ImageTable
 from fewskin.training import features as cache
 from fewskin.training.heads import Transduced
@@ -41,6 +42,7 @@ def together(
     placed: Placed,
     method: str,
     options: Mapping[str, float],
+    reading: Reading,
 ) -> TransductivePredictor:
     """Return the predictor of one method of `transduction`.
 
@@ -50,7 +52,10 @@ def together(
         placed: the same rows in the space they are compared in.
         method: name of the function.
         options: its keywords.
+        reading: how features are read off the net.
     """
     member = membership(known.codes, len(known.classes), known.weights)
     head = placed.head(Transduced(placed.rows, member, method, options))
-    return TransductivePredictor(net, head, known.classes, known.image_size, frozen="all")
+    return TransductivePredictor(
+        net, head, known.classes, known.image_size, frozen="all", reading=reading
+    )
