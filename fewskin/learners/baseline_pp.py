@@ -6,6 +6,7 @@ learners share; training starts from the class means and takes all rows at every
 nothing is drawn; classes weigh the same; features are centred with the base's mean.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from fewskin.errors import ConfigError
@@ -34,6 +35,7 @@ class BaselinePP(OnBaseFit):
         fit_levels: "last" takes the net's features, "all" mean and deviation of the maps at every
             resolution.
         fit_views: 1, or 8 for features averaged over the flips and quarter turns of an image.
+        fit_also: descriptors beside the net, of colour, texture and patches.
         space: "l2n" compares features at unit length, as the paper does, "cl2n" after subtracting
             the mean of the base features, "whitened" also after whitening by the spread within the
             base classes; "un" is "l2n" here, since a cosine has no length.
@@ -54,6 +56,7 @@ class BaselinePP(OnBaseFit):
         fit_strength: float = 1.0,
         fit_levels: Levels = "last",
         fit_views: int = 1,
+        fit_also: Sequence[str] = (),
         space: Place = "cl2n",
         scale: float = 10.0,
         steps: int = 100,
@@ -62,7 +65,7 @@ class BaselinePP(OnBaseFit):
         self.backbone, self.weights = backbone, weights
         self.fit_steps, self.fit_batch_size, self.fit_lr = fit_steps, fit_batch_size, fit_lr
         self.fit_contrast, self.fit_strength = fit_contrast, fit_strength
-        self.fit_levels, self.fit_views = fit_levels, fit_views
+        self.fit_levels, self.fit_views, self.fit_also = fit_levels, fit_views, tuple(fit_also)
         self.space, self.scale = space, scale
         self.steps, self.lr = steps, lr
 

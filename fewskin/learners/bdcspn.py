@@ -5,13 +5,14 @@ Differs from the paper: all query images are pseudo-labelled, not the surest few
 features come from the base fit that other learners share and are centred with the base's mean.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
 from fewskin.nets.reading import Levels
 from fewskin.protocols import ImageTable
 from fewskin.training.on_base import OnBaseFit, Place
-from fewskin.training.transductive import TransductivePredictor, together
+from fewskin.training.transductive import TransductivePredictor
 
 __all__ = ["BDCSPN"]
 
@@ -35,6 +36,7 @@ class BDCSPN(OnBaseFit):
         fit_levels: "last" takes the net's features, "all" mean and deviation of the maps at every
             resolution.
         fit_views: 1, or 8 for features averaged over the flips and quarter turns of an image.
+        fit_also: descriptors beside the net, of colour, texture and patches.
         space: "un" compares features as they are, "l2n" at unit length, "cl2n" after subtracting
             the mean of the base features, "whitened" also after whitening by the spread within the
             base classes.
@@ -56,6 +58,7 @@ class BDCSPN(OnBaseFit):
         fit_strength: float = 1.0,
         fit_levels: Levels = "last",
         fit_views: int = 1,
+        fit_also: Sequence[str] = (),
         space: Place = "cl2n",
         scale: float = 10.0,
         shift: bool = True,
@@ -63,7 +66,7 @@ class BDCSPN(OnBaseFit):
         self.backbone, self.weights = backbone, weights
         self.fit_steps, self.fit_batch_size, self.fit_lr = fit_steps, fit_batch_size, fit_lr
         self.fit_contrast, self.fit_strength = fit_contrast, fit_strength
-        self.fit_levels, self.fit_views = fit_levels, fit_views
+        self.fit_levels, self.fit_views, self.fit_also = fit_levels, fit_views, tuple(fit_also)
         self.space = space
         self.scale, self.shift = scale, shift
 
@@ -83,6 +86,5 @@ class BDCSPN(OnBaseFit):
         """
         net, known = self._known(support, extra, base)
         options = {"scale": self.scale, "shift": self.shift}
-        return together(
-            net, known, self._place(known, self.space), "bdcspn", options, self._reading
-        )
+        placed = self._place(known, self.space)
+        return self._together(net, known, placed, "bdcspn", options)

@@ -22,9 +22,9 @@ from fewskin.functional.prototypes import centres, logits
 from fewskin.nets.backbones import MEAN, STD, normalise
 from fewskin.paths import atomic_write
 from fewskin.protocols import ImageTable
-from fewskin.training.base import floored
 from fewskin.training.features import features, in_batches
 from fewskin.training.fitted import row_weights
+from fewskin.training.statistics import floored
 
 __all__ = ["Colour"]
 

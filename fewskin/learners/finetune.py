@@ -8,7 +8,7 @@ schedule, and BatchNorm keeps the statistics of the base, since a few images hav
 
 import copy
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar, Literal, cast
 
@@ -44,6 +44,7 @@ class Finetune:
         fit_strength: of the augmentation in the base fit, a factor of the ranges.
         fit_levels: not used here; equal to another learner's, one base fit serves both.
         fit_views: not used here, as fit_levels.
+        fit_also: not used here, as fit_levels.
         steps: batches per support set.
         batch_size: images a batch.
         lr: highest learning rate.
@@ -73,6 +74,7 @@ class Finetune:
         fit_strength: float = 1.0,
         fit_levels: Levels = "last",
         fit_views: int = 1,
+        fit_also: Sequence[str] = (),
         steps: int = 150,
         batch_size: int = 32,
         lr: float = 3e-4,
@@ -88,7 +90,7 @@ class Finetune:
         self.backbone, self.weights = backbone, weights
         self.fit_steps, self.fit_batch_size, self.fit_lr = fit_steps, fit_batch_size, fit_lr
         self.fit_contrast, self.fit_strength = fit_contrast, fit_strength
-        self.fit_levels, self.fit_views = fit_levels, fit_views
+        self.fit_levels, self.fit_views, self.fit_also = fit_levels, fit_views, tuple(fit_also)
         self.steps, self.batch_size, self.views = steps, batch_size, views
         self.lr, self.optimizer, self.weight_decay = lr, optimizer, weight_decay
         self.freeze, self.label_smoothing = freeze, label_smoothing

@@ -5,13 +5,14 @@ Differs from the paper: affinities are made symmetric, so that the updates go do
 prototypes take in queries by probability; lambda is fixed, not chosen on validation classes.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
 from fewskin.nets.reading import Levels
 from fewskin.protocols import ImageTable
 from fewskin.training.on_base import OnBaseFit, Place
-from fewskin.training.transductive import TransductivePredictor, together
+from fewskin.training.transductive import TransductivePredictor
 
 __all__ = ["LaplacianShot"]
 
@@ -36,6 +37,7 @@ class LaplacianShot(OnBaseFit):
         fit_levels: "last" takes the net's features, "all" mean and deviation of the maps at every
             resolution.
         fit_views: 1, or 8 for features averaged over the flips and quarter turns of an image.
+        fit_also: descriptors beside the net, of colour, texture and patches.
         space: "un" compares features as they are, "l2n" at unit length, "cl2n" after subtracting
             the mean of the base features, "whitened" also after whitening by the spread within the
             base classes.
@@ -60,6 +62,7 @@ class LaplacianShot(OnBaseFit):
         fit_strength: float = 1.0,
         fit_levels: Levels = "last",
         fit_views: int = 1,
+        fit_also: Sequence[str] = (),
         space: Place = "cl2n",
         scale: float = 5.0,
         neighbours: int = 3,
@@ -70,7 +73,7 @@ class LaplacianShot(OnBaseFit):
         self.backbone, self.weights = backbone, weights
         self.fit_steps, self.fit_batch_size, self.fit_lr = fit_steps, fit_batch_size, fit_lr
         self.fit_contrast, self.fit_strength = fit_contrast, fit_strength
-        self.fit_levels, self.fit_views = fit_levels, fit_views
+        self.fit_levels, self.fit_views, self.fit_also = fit_levels, fit_views, tuple(fit_also)
         self.space = space
         self.scale, self.neighbours, self.strength = scale, neighbours, strength
         self.updates, self.shift = updates, shift
@@ -97,6 +100,5 @@ class LaplacianShot(OnBaseFit):
             "updates": self.updates,
             "shift": self.shift,
         }
-        return together(
-            net, known, self._place(known, self.space), "laplacianshot", options, self._reading
-        )
+        placed = self._place(known, self.space)
+        return self._together(net, known, placed, "laplacianshot", options)

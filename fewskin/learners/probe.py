@@ -6,6 +6,7 @@ Differs from the papers: features are standardised with the base set's mean and 
 weigh the same, support images are used as they are (not augmented), the same in every arm.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -20,11 +21,11 @@ from fewskin.errors import ConfigError
 from fewskin.nets.reading import Levels
 from fewskin.protocols import ImageTable
 from fewskin.seeding import rng_for
-from fewskin.training.base import floored
 from fewskin.training.features import features
 from fewskin.training.fitted import row_weights
 from fewskin.training.on_base import OnBaseFit
 from fewskin.training.predictor import NetPredictor
+from fewskin.training.statistics import floored
 
 __all__ = ["Probe"]
 
@@ -50,8 +51,9 @@ class Probe(OnBaseFit):
             apart; 0 is none.
         fit_strength: of the augmentation, a factor of the ranges of the disease-safe policy.
         fit_levels: "last" takes the net's features, "all" mean and deviation of the maps at every
-            resolution.
+            resolution, "none" leaves the net out.
         fit_views: 1, or 8 for features averaged over the flips and quarter turns of an image.
+        fit_also: descriptors beside the net, of colour, texture and patches.
         c: inverse of the strength of the L2 penalty, each class weighing 1 in all; fixed, since a
             handful of support images cannot choose it.
         base_per_class: base images of a class at most, chosen by seed, in task=generalised.
@@ -69,13 +71,14 @@ class Probe(OnBaseFit):
         fit_strength: float = 1.0,
         fit_levels: Levels = "last",
         fit_views: int = 1,
+        fit_also: Sequence[str] = (),
         c: float = 0.1,
         base_per_class: int = 100,
     ) -> None:
         self.backbone, self.weights = backbone, weights
         self.fit_steps, self.fit_batch_size, self.fit_lr = fit_steps, fit_batch_size, fit_lr
         self.fit_contrast, self.fit_strength = fit_contrast, fit_strength
-        self.fit_levels, self.fit_views = fit_levels, fit_views
+        self.fit_levels, self.fit_views, self.fit_also = fit_levels, fit_views, tuple(fit_also)
         self.c, self.base_per_class = c, base_per_class
 
     def adapt(
@@ -95,7 +98,7 @@ class Probe(OnBaseFit):
         if self.c <= 0:
             raise ConfigError(f"probe c={self.c}: expected more than 0.")
         net = self._net(support.image_size)
-        read = self._reading.of(net)
+        read = self._reader(support.image_size)
         known = features(read, support)
         standard = self._standard(known)
         tables = [support]
@@ -107,7 +110,13 @@ class Probe(OnBaseFit):
         weights = np.concatenate([row_weights(table) for table in tables])
         head = _logistic(rows, np.searchsorted(classes, labels), weights, standard, self.c)
         return NetPredictor(
-            net, head, classes, support.image_size, frozen="all", reading=self._reading
+            net,
+            head,
+            classes,
+            support.image_size,
+            frozen="all",
+            reading=self._reading,
+            dictionary=self._fitted.dictionary,
         )
 
     def _standard(self, known: Tensor) -> _Standard:

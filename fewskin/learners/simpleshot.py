@@ -6,6 +6,7 @@ Differs from the paper: probabilities are the softmax of the scaled negative squ
 that they can be calibrated and drawn as curves; generated images enter a mean by their weight.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from fewskin.functional.prototypes import centres
@@ -33,6 +34,7 @@ class SimpleShot(OnBaseFit):
         fit_levels: "last" takes the net's features, "all" mean and deviation of the maps at every
             resolution.
         fit_views: 1, or 8 for features averaged over the flips and quarter turns of an image.
+        fit_also: descriptors beside the net, of colour, texture and patches.
         space: "un" compares features as they are, "l2n" at unit length, "cl2n" after subtracting
             the mean of the base features, "whitened" also after whitening by the spread within the
             base classes.
@@ -52,13 +54,14 @@ class SimpleShot(OnBaseFit):
         fit_strength: float = 1.0,
         fit_levels: Levels = "last",
         fit_views: int = 1,
+        fit_also: Sequence[str] = (),
         space: Place = "cl2n",
         scale: float = 5.0,
     ) -> None:
         self.backbone, self.weights = backbone, weights
         self.fit_steps, self.fit_batch_size, self.fit_lr = fit_steps, fit_batch_size, fit_lr
         self.fit_contrast, self.fit_strength = fit_contrast, fit_strength
-        self.fit_levels, self.fit_views = fit_levels, fit_views
+        self.fit_levels, self.fit_views, self.fit_also = fit_levels, fit_views, tuple(fit_also)
         self.space, self.scale = space, scale
 
     def adapt(

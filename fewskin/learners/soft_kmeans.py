@@ -5,13 +5,14 @@ Differs from the paper: the unlabelled images are the queries themselves, as in 
 successors; features come from the base fit that other learners share.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
 from fewskin.nets.reading import Levels
 from fewskin.protocols import ImageTable
 from fewskin.training.on_base import OnBaseFit, Place
-from fewskin.training.transductive import TransductivePredictor, together
+from fewskin.training.transductive import TransductivePredictor
 
 __all__ = ["SoftKMeans"]
 
@@ -34,6 +35,7 @@ class SoftKMeans(OnBaseFit):
         fit_levels: "last" takes the net's features, "all" mean and deviation of the maps at every
             resolution.
         fit_views: 1, or 8 for features averaged over the flips and quarter turns of an image.
+        fit_also: descriptors beside the net, of colour, texture and patches.
         space: "un" compares features as they are, "l2n" at unit length, "cl2n" after subtracting
             the mean of the base features, "whitened" also after whitening by the spread within the
             base classes.
@@ -55,6 +57,7 @@ class SoftKMeans(OnBaseFit):
         fit_strength: float = 1.0,
         fit_levels: Levels = "last",
         fit_views: int = 1,
+        fit_also: Sequence[str] = (),
         space: Place = "cl2n",
         scale: float = 5.0,
         refinements: int = 1,
@@ -62,7 +65,7 @@ class SoftKMeans(OnBaseFit):
         self.backbone, self.weights = backbone, weights
         self.fit_steps, self.fit_batch_size, self.fit_lr = fit_steps, fit_batch_size, fit_lr
         self.fit_contrast, self.fit_strength = fit_contrast, fit_strength
-        self.fit_levels, self.fit_views = fit_levels, fit_views
+        self.fit_levels, self.fit_views, self.fit_also = fit_levels, fit_views, tuple(fit_also)
         self.space = space
         self.scale, self.refinements = scale, refinements
 
@@ -82,6 +85,5 @@ class SoftKMeans(OnBaseFit):
         """
         net, known = self._known(support, extra, base)
         options = {"scale": self.scale, "refinements": self.refinements}
-        return together(
-            net, known, self._place(known, self.space), "soft_kmeans", options, self._reading
-        )
+        placed = self._place(known, self.space)
+        return self._together(net, known, placed, "soft_kmeans", options)

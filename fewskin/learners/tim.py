@@ -5,13 +5,14 @@ Differs from the paper: 100 steps of Adam at 1e-3 instead of 1000 at 1e-4, the s
 features come from the base fit that other learners share.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
 from fewskin.nets.reading import Levels
 from fewskin.protocols import ImageTable
 from fewskin.training.on_base import OnBaseFit, Place
-from fewskin.training.transductive import TransductivePredictor, together
+from fewskin.training.transductive import TransductivePredictor
 
 __all__ = ["TIM"]
 
@@ -36,6 +37,7 @@ class TIM(OnBaseFit):
         fit_levels: "last" takes the net's features, "all" mean and deviation of the maps at every
             resolution.
         fit_views: 1, or 8 for features averaged over the flips and quarter turns of an image.
+        fit_also: descriptors beside the net, of colour, texture and patches.
         space: "un" compares features as they are, "l2n" at unit length, "cl2n" after subtracting
             the mean of the base features, "whitened" also after whitening by the spread within the
             base classes.
@@ -61,6 +63,7 @@ class TIM(OnBaseFit):
         fit_strength: float = 1.0,
         fit_levels: Levels = "last",
         fit_views: int = 1,
+        fit_also: Sequence[str] = (),
         space: Place = "cl2n",
         temperature: float = 15.0,
         supervision: float = 0.1,
@@ -72,7 +75,7 @@ class TIM(OnBaseFit):
         self.backbone, self.weights = backbone, weights
         self.fit_steps, self.fit_batch_size, self.fit_lr = fit_steps, fit_batch_size, fit_lr
         self.fit_contrast, self.fit_strength = fit_contrast, fit_strength
-        self.fit_levels, self.fit_views = fit_levels, fit_views
+        self.fit_levels, self.fit_views, self.fit_also = fit_levels, fit_views, tuple(fit_also)
         self.space = space
         self.temperature, self.supervision = temperature, supervision
         self.marginal, self.conditional = marginal, conditional
@@ -101,4 +104,5 @@ class TIM(OnBaseFit):
             "steps": self.steps,
             "lr": self.lr,
         }
-        return together(net, known, self._place(known, self.space), "tim", options, self._reading)
+        placed = self._place(known, self.space)
+        return self._together(net, known, placed, "tim", options)

@@ -3,24 +3,19 @@
 Fisher 1936 (the discriminant); Mensink et al., Distance-based image classification, 2013 (nearest
 class means under a learnt metric); Wang et al., SimpleShot, 2019, arXiv:1911.04623 (unit length).
 Differs from the papers: features are the mean and deviation of the maps of every level of the net,
-averaged over the flips and turns of an image; the covariance is that within the base classes,
-shrunk, since the few images have none worth taking; the whitened features get unit length.
+averaged over the flips and turns of an image, beside descriptors of colour and texture; the
+covariance is that within the base classes, shrunk, since the few images have none worth taking;
+tails are drawn in; each block of whitened features gets unit length.
 """
 
-from functools import lru_cache
+from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-from torch import Tensor
-
-from fewskin.errors import ConfigError
 from fewskin.functional.prototypes import centres
-from fewskin.functional.whitening import shrink, whitener
 from fewskin.nets.reading import Levels
 from fewskin.protocols import ImageTable
-from fewskin.training.base import Fitted
-from fewskin.training.heads import Centres, Mapped
-from fewskin.training.on_base import OnBaseFit, known_rows
+from fewskin.training.heads import Centres
+from fewskin.training.on_base import OnBaseFit
 from fewskin.training.predictor import NetPredictor
 
 __all__ = ["Whitened"]
@@ -39,11 +34,12 @@ class Whitened(OnBaseFit):
             apart; 0 is none.
         fit_strength: of the augmentation, a factor of the ranges of the disease-safe policy.
         fit_levels: "last" takes the net's features, "all" mean and deviation of the maps at every
-            resolution.
+            resolution, "none" leaves the net out.
         fit_views: 1, or 8 for features averaged over the flips and quarter turns of an image.
+        fit_also: descriptors beside the net, of colour, texture and patches; each is a block of
+            its own that counts as much as the net.
         shrinkage: how far the covariance is moved towards the same variance in every direction,
             in (0, 1]; 1 only standardises.
-        unit_length: compare whitened features at unit length.
         scale: factor of the squared distance; it changes how sure predictions are, not which
             class is nearest.
     """
@@ -60,15 +56,15 @@ class Whitened(OnBaseFit):
         fit_strength: float = 1.5,
         fit_levels: Levels = "all",
         fit_views: int = 8,
-        shrinkage: float = 0.5,
-        unit_length: bool = True,
+        fit_also: Sequence[str] = ("colour", "texture", "patches"),
+        shrinkage: float = 0.7,
         scale: float = 5.0,
     ) -> None:
         self.backbone, self.weights = backbone, weights
         self.fit_steps, self.fit_batch_size, self.fit_lr = fit_steps, fit_batch_size, fit_lr
         self.fit_contrast, self.fit_strength = fit_contrast, fit_strength
-        self.fit_levels, self.fit_views = fit_levels, fit_views
-        self.shrinkage, self.unit_length, self.scale = shrinkage, unit_length, scale
+        self.fit_levels, self.fit_views, self.fit_also = fit_levels, fit_views, tuple(fit_also)
+        self.shrinkage, self.scale = shrinkage, scale
 
     def adapt(
         self,
@@ -84,37 +80,7 @@ class Whitened(OnBaseFit):
         Raises:
             ConfigError: shrinkage is not in (0, 1].
         """
-        if not 0.0 < self.shrinkage <= 1.0:
-            raise ConfigError(f"shrinkage={self.shrinkage}: expected more than 0 and at most 1.")
-        net = self._net(support.image_size)
-        known = known_rows(self._reading.of(net), support, extra, base)
-        shift, matrix = self._map(known.features)
-        head = Mapped(torch.nn.Identity(), shift, matrix, "l2n" if self.unit_length else "un")
-        rows = head(known.features)
-        middle = centres(rows, known.codes, len(known.classes), known.weights)
-        head.head = Centres(middle, "euclidean", self.scale)
-        return NetPredictor(
-            net,
-            head,
-            known.classes,
-            support.image_size,
-            frozen="all",
-            reading=self._reading,
-        )
-
-    def _map(self, known: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what is subtracted, (d,), and the matrix, (d, d)."""
-        if self._fitted.mean is None:
-            # No base rows: nothing is known about the spread within classes.
-            return known.mean(0), torch.eye(known.shape[1])
-        return self._fitted.mean, _matrix(self._fitted, self.shrinkage)
-
-
-# An eigenvalue problem: one a fit, not one a draw.
-@lru_cache(maxsize=2)
-def _matrix(fitted: Fitted, shrinkage: float) -> Tensor:
-    assert fitted.std is not None  # fitted together with the mean
-    assert fitted.within is not None
-    scale = 1.0 / fitted.std
-    standard = fitted.within * scale[:, None] * scale
-    return scale[:, None] * whitener(shrink(standard, shrinkage))
+        net, known = self._known(support, extra, base)
+        placed = self._place(known, "whitened", self.shrinkage)
+        middle = centres(placed.rows, known.codes, len(known.classes), known.weights)
+        return self._predictor(net, placed.head(Centres(middle, "euclidean", self.scale)), known)

@@ -1,5 +1,6 @@
-"""How features are read off a backbone: from its last maps or from all, in one view or in eight."""
+"""How features are read: off a backbone's last maps or all, and from descriptors beside them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -7,64 +8,111 @@ import torch
 from torch import Tensor, nn
 
 from fewskin.errors import ConfigError
-from fewskin.nets.backbones import Backbone
+from fewskin.functional.descriptors import colour, texture
+from fewskin.functional.patches import Dictionary, encode
+from fewskin.nets.backbones import MEAN, STD, Backbone
 
 __all__ = ["Extractor", "Levels", "Reading", "level_maps", "square_views"]
 
-Levels = Literal["last", "all"]
+Levels = Literal["last", "all", "none"]
+_DESCRIPTORS = ("colour", "texture", "patches")
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What is read off a backbone.
+    """What is read of an image.
 
     Attributes:
         levels: "last" takes the backbone's own features; "all" the mean and the standard deviation
             over positions of the maps at every resolution, so that colour and texture, which early
-            layers hold, are there beside shape.
+            layers hold, are there beside shape; "none" leaves the backbone out.
         views: 1, or 8 for the mean over the flips and quarter turns of the image: a lesion has no
             up, and features that say so vary less between photographs.
+        also: descriptors that need no training, beside the backbone: of "colour", "texture"
+            (`functional.descriptors`) and "patches" (`functional.patches`).
 
     Raises:
-        ConfigError: another value.
+        ConfigError: another value, or nothing to read.
     """
 
     levels: Levels = "last"
     views: int = 1
+    also: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.levels not in ("last", "all"):
-            raise ConfigError(f"levels={self.levels!r}: expected last or all.")
+        object.__setattr__(self, "also", tuple(self.also))
+        if self.levels not in ("last", "all", "none"):
+            raise ConfigError(f"levels={self.levels!r}: expected last, all or none.")
         if self.views not in (1, 8):
             raise ConfigError(f"views={self.views}: expected 1 or 8.")
+        for name in self.also:
+            if name not in _DESCRIPTORS:
+                raise ConfigError(
+                    f"descriptor {name!r}: expected one of {', '.join(_DESCRIPTORS)}."
+                )
+        if self.levels == "none" and not self.also:
+            raise ConfigError("levels=none and no descriptor: nothing is left to read.")
 
-    def of(self, backbone: Backbone) -> nn.Module:
-        """Return a module from normalised images (n, 3, H, W) to features (n, d)."""
-        return backbone if self == Reading() else Extractor(backbone, self)
+    def of(self, backbone: Backbone, dictionary: Dictionary | None = None) -> nn.Module:
+        """Return a module from normalised images (n, 3, H, W) to features (n, d).
+
+        Args:
+            backbone: what is read.
+            dictionary: of the descriptor "patches", which needs it.
+        """
+        return backbone if self == Reading() else Extractor(backbone, self, dictionary)
 
 
 class Extractor(nn.Module):
-    """A backbone read in another way than by its own forward.
+    """A backbone read in another way than by its own forward, and descriptors.
 
     Args:
         backbone: what is read.
         reading: how.
+        dictionary: of the descriptor "patches", which needs it.
     """
 
     reading_code: Tensor
 
-    def __init__(self, backbone: Backbone, reading: Reading) -> None:
+    def __init__(
+        self, backbone: Backbone, reading: Reading, dictionary: Dictionary | None = None
+    ) -> None:
         super().__init__()
         self.backbone, self.reading = backbone, reading
-        # A part of the state, so that what is cached by it is not mistaken for another reading's.
-        code = [float(reading.levels == "all"), float(reading.views)]
-        self.register_buffer("reading_code", torch.tensor(code))
+        if "patches" in reading.also and dictionary is None:
+            raise ConfigError("the descriptor patches needs a dictionary, which a base fit learns.")
+        # Parts of the state, so that what is cached by it is not mistaken for another reading's.
+        code = [("last", "all", "none").index(reading.levels), reading.views]
+        code += [_DESCRIPTORS.index(name) for name in reading.also]
+        self.register_buffer("reading_code", torch.tensor(code, dtype=torch.float32))
+        for name, values in (dictionary or Dictionary(*[torch.zeros(0)] * 3))._asdict().items():
+            self.register_buffer(f"dictionary_{name}", values)
+
+    @property
+    def dictionary(self) -> Dictionary:
+        """The dictionary of the descriptor "patches"; empty where it is not read."""
+        return Dictionary(*(getattr(self, f"dictionary_{name}") for name in Dictionary._fields))
+
+    def blocks(self, images: Tensor) -> list[Tensor]:
+        """Map (n, 3, H, W) of `normalise` to what each source gives, (n, d_i)."""
+        made = [] if self.reading.levels == "none" else [self._over_views(self._one, images)]
+        plain = (images * STD + MEAN).clamp(0.0, 1.0)
+        return made + [self._described(name, plain) for name in self.reading.also]
+
+    def _described(self, name: str, plain: Tensor) -> Tensor:
+        # The first two hardly see which way is up.
+        if name == "patches":
+            return self._over_views(lambda view: encode(view, self.dictionary), plain)
+        return colour(plain) if name == "colour" else texture(plain)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Map (n, 3, H, W) of `normalise` to (n, d)."""
+        """Map (n, 3, H, W) of `normalise` to (n, d), the blocks side by side."""
+        return torch.cat(self.blocks(images), 1)
+
+    def _over_views(self, read: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
         if self.reading.views == 1:
-            return self._one(images)
-        return torch.stack([self._one(view) for view in square_views(images)]).mean(0)
+            return read(images)
+        return torch.stack([read(view) for view in square_views(images)]).mean(0)
 
     def _one(self, images: Tensor) -> Tensor:
         if self.reading.levels == "last":

@@ -1,26 +1,26 @@
 """The base fit that learners share: a backbone trained on the common classes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from fewskin.functional.augment import Policy
-from fewskin.functional.whitening import within_covariance
+from fewskin.functional.patches import Dictionary, fit_dictionary
 from fewskin.nets.backbones import Backbone, make_backbone
 from fewskin.nets.reading import Levels, Reading
 from fewskin.protocols import ImageTable
-from fewskin.training.batches import class_positions
-from fewskin.training.features import features
+from fewskin.seeding import seed_for
 from fewskin.training.fitted import load_backbone, save_backbone
 from fewskin.training.pretrain import fit_classifier
+from fewskin.training.statistics import Statistics, measure
 
-__all__ = ["BaseFit", "Fitted", "fit_base", "floored", "load_fitted", "save_fitted"]
+__all__ = ["BaseFit", "Fitted", "fit_base", "load_fitted", "save_fitted"]
 
-_STATISTICS = "features.safetensors"
+_STATISTICS, _DICTIONARY = "statistics.safetensors", "dictionary.safetensors"
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,9 @@ class BaseFit:
             from other images; 0 is none.
         strength: of the augmentation, a factor of the ranges of the disease-safe policy.
         levels: "last" takes the net's features, "all" mean and deviation of the maps at every
-            resolution.
+            resolution, "none" leaves the net out.
         views: 1, or 8 for features averaged over the flips and quarter turns of an image.
+        also: descriptors beside the net: colour, texture, patches.
     """
 
     # The keywords of a learner that say the same, and so the ones that decide its fit.
@@ -52,6 +53,7 @@ class BaseFit:
         "fit_strength",
         "fit_levels",
         "fit_views",
+        "fit_also",
     )
     backbone: str
     weights: str | None
@@ -62,11 +64,12 @@ class BaseFit:
     strength: float = 1.0
     levels: Levels = "last"
     views: int = 1
+    also: Sequence[str] = ()
 
     @property
     def reading(self) -> Reading:
-        """How features are read off the backbone."""
-        return Reading(self.levels, self.views)
+        """How features are read."""
+        return Reading(self.levels, self.views, tuple(self.also))
 
     @classmethod
     def of(cls, learner: object) -> "BaseFit":
@@ -81,18 +84,25 @@ class Fitted:
 
     Attributes:
         net: the fitted backbone in eval mode; None without base rows.
-        mean: (d,) mean of the base rows' features; None without base rows.
-        std: (d,) their standard deviation, floored: a feature that hardly moves on base may move
-            on a new class and must not outweigh all others.
-        within: (d, d) covariance within the base classes, their mean; None without base rows.
+        dictionary: of the descriptor "patches"; None where it is not read.
+        statistics: of the base rows' features; None without base rows.
         seed: of the fit; without base rows it decides the first weights.
     """
 
     net: Backbone | None = None
-    mean: Tensor | None = None
-    std: Tensor | None = None
-    within: Tensor | None = None
+    dictionary: Dictionary | None = None
+    statistics: Statistics | None = None
     seed: int = 0
+
+    @property
+    def mean(self) -> Tensor | None:
+        """The (d,) mean of base features; None without base rows."""
+        return self.statistics.mean if self.statistics else None
+
+    @property
+    def std(self) -> Tensor | None:
+        """The (d,) floored standard deviation of base features; None without base rows."""
+        return self.statistics.std if self.statistics else None
 
     @property
     def pretrained_on(self) -> str:
@@ -131,20 +141,11 @@ def fit_base(fit: BaseFit, base: ImageTable | None, *, seed: int, out: Path) -> 
             seed=seed,
             out=out,
         )
-    known = features(fit.reading.of(net.eval()).eval(), base)
-    codes = torch.from_numpy(class_positions(base.labels, base.classes))
-    within = within_covariance(known, codes, len(base.classes))
-    return Fitted(net, known.mean(0), floored(known.std(0, correction=0)), within, seed)
-
-
-def floored(std: Tensor) -> Tensor:
-    """Return standard deviations of at least a tenth of their mean.
-
-    Example:
-        >>> floored(torch.tensor([0.0, 1.0])).tolist()
-        [0.05000000074505806, 1.0]
-    """
-    return std.clamp_min(max(0.1 * float(std.mean()), 1e-6))
+    dictionary = None
+    if "patches" in fit.also:
+        dictionary = fit_dictionary(base.images(), seed=seed_for(seed, "patches"))
+    extractor = fit.reading.of(net.eval(), dictionary).eval()
+    return Fitted(net, dictionary, measure(extractor, base), seed)
 
 
 def _first_net(fit: BaseFit, image_size: int, seed: int) -> Backbone:
@@ -154,9 +155,10 @@ def _first_net(fit: BaseFit, image_size: int, seed: int) -> Backbone:
 def save_fitted(fitted: Fitted, folder: Path) -> None:
     """Write what `load_fitted` reads: safetensors and JSON."""
     save_backbone(fitted.net, folder, seed=fitted.seed)
-    if fitted.mean is not None:
-        known = {"mean": fitted.mean, "std": fitted.std, "within": fitted.within}
-        save_file({name: x for name, x in known.items() if x is not None}, folder / _STATISTICS)
+    for part, name in ((fitted.statistics, _STATISTICS), (fitted.dictionary, _DICTIONARY)):
+        if part is not None:
+            tensors = {key: value.contiguous() for key, value in part._asdict().items()}
+            save_file(tensors, folder / name)
 
 
 def load_fitted(folder: Path, backbone: str) -> Fitted:
@@ -172,4 +174,6 @@ def load_fitted(folder: Path, backbone: str) -> Fitted:
     net, seed = load_backbone(folder, backbone)
     if net is None:
         return Fitted(seed=seed)
-    return Fitted(net, **load_file(folder / _STATISTICS), seed=seed)
+    file = folder / _DICTIONARY
+    dictionary = Dictionary(**load_file(file)) if file.is_file() else None
+    return Fitted(net, dictionary, Statistics(**load_file(folder / _STATISTICS)), seed)

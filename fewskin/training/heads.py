@@ -1,19 +1,19 @@
 """Heads: small modules from features to one logit a class, saved as settings and tensors."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
 
 from fewskin.errors import PluginError
-from fewskin.functional import feature_space, prototypes, transduction
+from fewskin.functional import feature_space, prototypes, transduction, whitening
 
 __all__ = [
     "Centres",
     "Clusters",
-    "Mapped",
     "Spaced",
     "Transduced",
+    "Whitened",
     "head_settings",
     "make_head",
 ]
@@ -118,37 +118,48 @@ class Spaced(nn.Module):
         return logits
 
 
-class Mapped(nn.Module):
-    """A head behind a linear map: features are shifted, mapped and, if wanted, made unit length.
+class Whitened(nn.Module):
+    """A head behind `squashed`, a whitening of each block of features, and unit length of each.
 
     Args:
-        head: what sees the mapped features.
-        shift: (d,) subtracted.
-        matrix: (d, e) then multiplied by.
-        space: then `to_space`.
+        head: what sees the whitened features.
+        mean: (d,) of `squashed`.
+        std: (d,) of `squashed`.
+        centre: (d,) subtracted before the whitening.
+        matrix: (d, d) of the whitening.
+        sizes: features of each block, d in all.
     """
 
-    shift: Tensor
+    mean: Tensor
+    std: Tensor
+    centre: Tensor
     matrix: Tensor
 
     def __init__(
-        self, head: nn.Module, shift: Tensor, matrix: Tensor, space: feature_space.Space = "un"
+        self,
+        head: nn.Module,
+        mean: Tensor,
+        std: Tensor,
+        centre: Tensor,
+        matrix: Tensor,
+        sizes: Sequence[int],
     ) -> None:
         super().__init__()
         self.head = head
-        self.register_buffer("shift", shift.detach().clone())
-        self.register_buffer("matrix", matrix.detach().clone())
-        self.space = space
+        tensors = {"mean": mean, "std": std, "centre": centre, "matrix": matrix}
+        for name, values in tensors.items():
+            self.register_buffer(name, values.detach().clone())
+        self.sizes = tuple(int(size) for size in sizes)
 
     @property
     def settings(self) -> dict[str, Any]:
         """What else the constructor needs."""
-        return {"space": self.space, "head": head_settings(self.head)}
+        return {"sizes": self.sizes, "head": head_settings(self.head)}
 
     def forward(self, features: Tensor) -> Tensor:
         """Map (n, d) to (n, C) logits."""
-        moved = feature_space.to_space((features - self.shift) @ self.matrix, self.space)
-        logits: Tensor = self.head(moved)
+        moved = (whitening.squashed(features, self.mean, self.std) - self.centre) @ self.matrix
+        logits: Tensor = self.head(whitening.to_unit_blocks(moved, self.sizes))
         return logits
 
 
@@ -197,7 +208,7 @@ _KINDS: dict[str, Callable[..., nn.Module]] = {
     "transduced": Transduced,
 }
 # Heads around a head.
-_AROUND: dict[str, Callable[..., nn.Module]] = {"mapped": Mapped, "spaced": Spaced}
+_AROUND: dict[str, Callable[..., nn.Module]] = {"spaced": Spaced, "whitened": Whitened}
 
 
 def head_settings(head: nn.Module) -> dict[str, Any]:  # Any: JSON

@@ -1,29 +1,34 @@
 """What learners on frozen features of the shared base fit have in common."""
 
 import copy
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fewskin.functional import feature_space
-from fewskin.functional.whitening import shrink, whitener
+from fewskin.errors import ConfigError
+from fewskin.functional import feature_space, transduction
+from fewskin.functional.whitening import block_whitener
 from fewskin.nets.backbones import Backbone
 from fewskin.nets.reading import Reading
 from fewskin.protocols import ImageTable
 from fewskin.training.base import BaseFit, Fitted, fit_base, load_fitted, save_fitted
 from fewskin.training.features import features
 from fewskin.training.fitted import row_weights
-from fewskin.training.heads import Mapped, Spaced
+from fewskin.training.heads import Spaced, Transduced, Whitened
 from fewskin.training.predictor import NetPredictor
+from fewskin.training.transductive import TransductivePredictor
 
 __all__ = ["Known", "OnBaseFit", "Place", "Placed", "known_rows"]
 
 Place = Literal["un", "l2n", "cl2n", "whitened"]
+# Of the covariance within base classes; chosen on pseudo-novel pairs of base classes.
+_SHRINKAGE = 0.7
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,31 +84,17 @@ class Placed:
 
     Attributes:
         rows: (n, d) float32.
-        shift: (d,) subtracted from features.
-        matrix: (d, d) then multiplied by, or None.
-        space: then `to_space`.
+        head: returns a head that moves features here before the given one sees them.
     """
 
     rows: Tensor
-    shift: Tensor
-    matrix: Tensor | None
-    space: feature_space.Space
-
-    def head(self, inner: nn.Module) -> Spaced | Mapped:
-        """Return a head that moves features here before `inner` sees them."""
-        if self.matrix is not None:
-            return Mapped(inner, self.shift, self.matrix, self.space)
-        return Spaced(inner, self.shift, torch.ones_like(self.shift), self.space)
+    head: Callable[[nn.Module], nn.Module]
 
 
-# An eigenvalue problem: one a fit, not one a draw.
+# An eigenvalue problem: one a fit, not one a draw. A tensor is hashed by what it is, not holds.
 @lru_cache(maxsize=2)
-def _whitening(fitted: Fitted, shrinkage: float = 0.5) -> Tensor:
-    """Return (d, d): standardise, then whiten by the shrunk spread within base classes."""
-    assert fitted.std is not None  # fitted together with the mean
-    assert fitted.within is not None
-    scale = 1.0 / fitted.std
-    return scale[:, None] * whitener(shrink(fitted.within * scale[:, None] * scale, shrinkage))
+def _whitening(within: Tensor, sizes: tuple[int, ...], shrinkage: float) -> Tensor:
+    return block_whitener(within, sizes, shrinkage)
 
 
 class OnBaseFit:
@@ -161,26 +152,53 @@ class OnBaseFit:
     def _known(
         self, support: ImageTable, extra: ImageTable | None, base: ImageTable | None
     ) -> tuple[Backbone, Known]:
-        net = self._net(support.image_size)
-        return net, known_rows(self._reading.of(net).eval(), support, extra, base)
+        read = self._reader(support.image_size)
+        return self._net(support.image_size), known_rows(read, support, extra, base)
 
     def _predictor(self, net: Backbone, head: nn.Module, known: Known) -> NetPredictor:
-        size, reading = known.image_size, self._reading
-        return NetPredictor(net, head, known.classes, size, frozen="all", reading=reading)
+        return NetPredictor(
+            net,
+            head,
+            known.classes,
+            known.image_size,
+            frozen="all",
+            reading=self._reading,
+            dictionary=self._fitted.dictionary,
+        )
 
-    def _place(self, known: Known, place: Place) -> Placed:
+    def _together(
+        self, net: Backbone, known: Known, placed: Placed, method: str, options: Mapping[str, float]
+    ) -> TransductivePredictor:
+        """Return the predictor of one method of `transduction`, all rows of a call together."""
+        member = transduction.membership(known.codes, len(known.classes), known.weights)
+        head = placed.head(Transduced(placed.rows, member, method, options))
+        made = self._predictor(net, head, known)
+        return TransductivePredictor.of(made)
+
+    def _place(self, known: Known, place: Place, shrinkage: float = _SHRINKAGE) -> Placed:
         """Return the known rows where they are compared.
 
         Raises:
-            ConfigError: unknown place.
+            ConfigError: unknown place, or shrinkage not in (0, 1].
         """
-        space: feature_space.Space = "cl2n" if place == "whitened" else place
-        feature_space.check_space(space)
-        shift, matrix = self._fitted.mean, None
-        if shift is None or space != "cl2n":
-            shift = torch.zeros_like(known.features[0])
-        rows = known.features - shift
-        if place == "whitened" and self._fitted.within is not None:
-            matrix = _whitening(self._fitted)
-            rows = rows @ matrix
-        return Placed(feature_space.to_space(rows, space), shift, matrix, space)
+        base = self._fitted.statistics
+        head: Callable[[nn.Module], nn.Module]
+        if place == "whitened" and base is not None:
+            if not 0.0 < shrinkage <= 1.0:
+                raise ConfigError(f"shrinkage={shrinkage}: expected more than 0, at most 1.")
+            sizes = tuple(base.sizes.tolist())
+            matrix = _whitening(base.within, sizes, shrinkage)
+            moved = (base.mean, base.std, base.centre, matrix, sizes)
+            head = partial(_around, Whitened, moved)
+        else:
+            # Without base rows nothing is known about the spread within classes.
+            space: feature_space.Space = "cl2n" if place == "whitened" else place
+            feature_space.check_space(space)
+            zero = torch.zeros_like(known.features[0])
+            shift = base.mean if base is not None and space == "cl2n" else zero
+            head = partial(_around, Spaced, (shift, torch.ones_like(shift), space))
+        return Placed(head(nn.Identity())(known.features), head)
+
+
+def _around(kind: Callable[..., nn.Module], moved: tuple[Any, ...], inner: nn.Module) -> nn.Module:
+    return kind(inner, *moved)

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from fewskin.errors import DataError, PluginError
+from fewskin.functional.patches import Dictionary
 from fewskin.nets.backbones import Backbone, make_backbone, normalise
 from fewskin.nets.reading import Reading
 from fewskin.paths import atomic_write
@@ -22,6 +23,7 @@ from fewskin.training.heads import Centres, head_settings, make_head
 __all__ = ["Centres", "Frozen", "NetPredictor", "load_tensors", "save_tensors"]
 
 Frozen = Literal["none", "trunk", "all"]
+_DICTIONARY = "dictionary.safetensors"
 
 
 class NetPredictor:
@@ -35,6 +37,7 @@ class NetPredictor:
         frozen: which part of the backbone is still that of the base fit, so that what it makes of
             a table's pixels is shared with other predictors: its "trunk", "all", or "none".
         reading: how features are read off the backbone; other than by default with "all" only.
+        dictionary: of the reading, where it needs one.
     """
 
     def __init__(
@@ -46,9 +49,11 @@ class NetPredictor:
         *,
         frozen: Frozen = "none",
         reading: Reading = Reading(),  # noqa: B008  # frozen
+        dictionary: Dictionary | None = None,
     ) -> None:
         self.backbone, self.head = backbone.eval(), head.eval()
-        self.reading, self.extractor = reading, reading.of(backbone).eval()
+        self.reading, self.dictionary = reading, dictionary
+        self.extractor = reading.of(backbone, dictionary).eval()
         self.classes, self.image_size = tuple(classes), image_size
         self.frozen = frozen
 
@@ -111,6 +116,8 @@ class NetPredictor:
         }
         module = nn.ModuleDict({"backbone": self.backbone, "head": self.head})
         save_tensors(module, folder / "predictor.safetensors")
+        if self.dictionary is not None:
+            save_file(self.dictionary._asdict(), folder / _DICTIONARY)
         atomic_write(folder / "predictor.json", json.dumps(about, indent=1) + "\n")
 
     @classmethod
@@ -132,8 +139,17 @@ class NetPredictor:
         module = nn.ModuleDict({"backbone": backbone, "head": head})
         load_tensors(module, folder / "predictor.safetensors")
         size, frozen = about["image_size"], about["frozen"]
-        reading = Reading(**about["reading"])
-        return cls(backbone, head, about["classes"], size, frozen=frozen, reading=reading)
+        reading, file = Reading(**about["reading"]), folder / _DICTIONARY
+        dictionary = Dictionary(**_read_tensors(file)) if file.is_file() else None
+        return cls(
+            backbone,
+            head,
+            about["classes"],
+            size,
+            frozen=frozen,
+            reading=reading,
+            dictionary=dictionary,
+        )
 
 
 def save_tensors(module: nn.Module, file: Path) -> None:

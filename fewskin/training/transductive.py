@@ -1,19 +1,12 @@
 """The predictor of transductive learners: all images of a call are classified together."""
 
-from collections.abc import Mapping
-
 from torch import Tensor
 
-from fewskin.functional.transduction import membership
-from fewskin.nets.backbones import Backbone
-from fewskin.nets.reading import Reading
 from fewskin.protocols import ImageTable
 from fewskin.training import features as cache
-from fewskin.training.heads import Transduced
-from fewskin.training.on_base import Known, Placed
 from fewskin.training.predictor import NetPredictor
 
-__all__ = ["TransductivePredictor", "together"]
+__all__ = ["TransductivePredictor"]
 
 
 class TransductivePredictor(NetPredictor):
@@ -32,30 +25,18 @@ class TransductivePredictor(NetPredictor):
         self._check_size(table.image_size)
         return self._together(cache.features(self.extractor, table))
 
+    @classmethod
+    def of(cls, made: NetPredictor) -> "TransductivePredictor":
+        """Return a predictor with the parts of another."""
+        return cls(
+            made.backbone,
+            made.head,
+            made.classes,
+            made.image_size,
+            frozen=made.frozen,
+            reading=made.reading,
+            dictionary=made.dictionary,
+        )
+
     def _together(self, features: Tensor) -> Tensor:
         return self.head(features).softmax(1)
-
-
-def together(
-    net: Backbone,
-    known: Known,
-    placed: Placed,
-    method: str,
-    options: Mapping[str, float],
-    reading: Reading,
-) -> TransductivePredictor:
-    """Return the predictor of one method of `transduction`.
-
-    Args:
-        net: frozen.
-        known: the rows it was adapted to.
-        placed: the same rows in the space they are compared in.
-        method: name of the function.
-        options: its keywords.
-        reading: how features are read off the net.
-    """
-    member = membership(known.codes, len(known.classes), known.weights)
-    head = placed.head(Transduced(placed.rows, member, method, options))
-    return TransductivePredictor(
-        net, head, known.classes, known.image_size, frozen="all", reading=reading
-    )

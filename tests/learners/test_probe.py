@@ -10,7 +10,7 @@ from fewskin.errors import ConfigError
 from fewskin.learners.probe import Probe
 from fewskin.protocols import ImageTable
 from fewskin.testing import BASE, RARE, synthetic_table
-from fewskin.training.base import floored
+from fewskin.training.statistics import floored
 
 
 def fitted(tmp_path: Path, **settings) -> Probe:
