@@ -16,7 +16,6 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from fewskin.errors import ConfigError
-from fewskin.functional.prototypes import centres
 
 __all__ = [
     "Order",
@@ -185,7 +184,9 @@ def prototype_head(
         >>> (torch.tensor([1.0, 0.0]) @ weight.T + bias).tolist()  # -0 + 1 and -10 + 1
         [1.0, -9.0]
     """
-    middle = centres(features, labels, n_classes, weights)
+    # Out of place, unlike `prototypes.centres`, for vmap.
+    member = (labels == torch.arange(n_classes, device=labels.device)[:, None]) * weights  # (c, n)
+    middle = (member / member.sum(1, keepdim=True)).to(features) @ features  # -> (c, d)
     return 2.0 * scale * middle, -scale * middle.square().sum(1)
 
 

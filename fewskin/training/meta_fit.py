@@ -3,8 +3,6 @@
 import copy
 from pathlib import Path
 
-import torch
-
 from fewskin.data.episodes import EpisodeSampler
 from fewskin.nets.backbones import Backbone
 from fewskin.protocols import ImageTable
@@ -62,7 +60,6 @@ def meta_fit(
             seed=seed,
         )
         batches = episode_batches(base, sampler, tasks=outer.tasks, seed=seed)
-        net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch stubs
         run_steps(
             training(net, outer), batches, steps=outer.steps, out=out, label="meta", seed=seed
         )

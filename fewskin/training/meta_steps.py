@@ -90,12 +90,26 @@ class _Tasks(LightningModule):
         super().__init__()
         self.automatic_optimization = False
         self.net, self.outer = net, outer
+        # On CPUs pixels first is 1.1 to 1.3 times faster without double backward and 0.7 to 0.9
+        # times with it (conv4 at 84 px, conv6 at 64 px; alike at 28 px): it has no such kernels.
+        twice = net.inner.order == "second" and net.inner.moving == "all"
+        self.format = torch.contiguous_format if twice else torch.channels_last
+        net.to(memory_format=self.format)  # type: ignore[call-overload]  # not in the stubs
         self.register_buffer("done", torch.zeros((), dtype=torch.int64))
 
     @property
     def progress(self) -> float:
         """Share of the steps that are done."""
         return int(self.done) / self.outer.steps
+
+    def laid_out(self, tasks: EpisodeBatch) -> EpisodeBatch:
+        """Return the tasks with images in the memory format of the net."""
+        t = len(tasks.way)
+        support, query = (
+            images.flatten(0, 1).contiguous(memory_format=self.format).unflatten(0, (t, -1))
+            for images in (tasks.support, tasks.query)
+        )
+        return tasks._replace(support=support, query=query)
 
     def follow(self, images: Tensor) -> None:
         """Let the running statistics of BatchNorm follow these images, (t, n, 3, H, W)."""
@@ -126,6 +140,7 @@ class MetaTraining(_Tasks):
 
     def backward_tasks(self, tasks: EpisodeBatch) -> Tensor:
         """Add the gradients of the mean loss of prepared tasks, and return that loss."""
+        tasks = self.laid_out(tasks)
         wanted = self.outer.batching
         at_once = tasks.support.is_cuda if wanted == "auto" else wanted == "vmap"
         if at_once and _equal(tasks):
@@ -278,6 +293,8 @@ def _one(tasks: EpisodeBatch, i: int) -> tuple[Task, Tensor, Tensor, int]:
 
 
 def _rows(images: Tensor, keep: Tensor) -> Tensor:
-    if bool(keep.all()):
-        return images
-    return images[keep].contiguous(memory_format=torch.channels_last)
+    return images if bool(keep.all()) else images[keep].contiguous(memory_format=_format(images))
+
+
+def _format(images: Tensor) -> torch.memory_format:
+    return torch.contiguous_format if images.is_contiguous() else torch.channels_last
