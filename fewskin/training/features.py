@@ -128,9 +128,12 @@ def _of_array(module: nn.Module, table: ImageTable) -> Tensor:
 
         return _array(in_batches(module, len(positions), batch))
 
-    if not table.pixels_key or not _fits(module, table):
+    if not table.pixels_key:
         return torch.from_numpy(compute(table.index))
     key = "\n".join([state_hash(module), table.pixels_key])
+    # What is there did fit; asking again costs a forward pass, ten times the rest of a cell.
+    if not _file(key).is_file() and not _fits(module, table):
+        return torch.from_numpy(compute(table.index))
     whole = _cached(key, lambda: compute(np.arange(len(table.pixels))))
     return torch.from_numpy(whole[table.index])
 
@@ -146,8 +149,12 @@ def _fits(module: nn.Module, table: ImageTable) -> bool:
         return int(module(one).numel()) * 4 * len(table.pixels) <= _MAX_BYTES
 
 
+def _file(key: str) -> Path:
+    return runs_dir() / "features" / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.npy"
+
+
 def _cached(key: str, compute: Callable[[], Array]) -> Array:
-    file = runs_dir() / "features" / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.npy"
+    file = _file(key)
     if file not in _memory:
         if not file.is_file():
             _write(file, compute())

@@ -83,3 +83,14 @@ def test_views_are_augmented_before_the_net(key: str) -> None:
     images = augment(table.images().float() / 255, seeds, Policy())
     torch.testing.assert_close(made, direct(net.trunk, images), atol=1e-5, rtol=1e-5)
     assert torch.equal(view_maps(net.trunk, table, seeds, Policy()), made)
+
+
+def test_kept_features_cost_no_forward_pass() -> None:
+    calls = []
+    net = make_backbone("conv4").eval()
+    net.register_forward_hook(lambda *_: calls.append(1))
+    table = replace(synthetic_table(n=2), pixels_key="of this test")
+    first = features(net, table)
+    n = len(calls)
+    assert torch.equal(features(net, table), first)
+    assert len(calls) == n
