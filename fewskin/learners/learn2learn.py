@@ -75,7 +75,7 @@ class Learn2Learn:
         inner_steps: int = 3,
         inner_lr: float = 0.1,
         order: Literal["second", "first"] = "first",
-        steps: int = 10,
+        steps: int = 20,
         base_rows: int = 20,
     ) -> None:
         self.algorithm, self.backbone, self.weights = algorithm, backbone, weights

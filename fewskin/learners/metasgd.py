@@ -67,7 +67,7 @@ class MetaSGD:
         head: Literal["prototype", "zero"] = "zero",
         norm: Literal["base", "support"] = "support",
         difficulty: float = 0.0,
-        steps: int = 5,
+        steps: int = 10,
         views: int = 1,
         base_rows: int = 20,
         batching: Batching = "auto",

@@ -60,7 +60,7 @@ class Reptile:
         inner_lr: float = 0.1,
         head: Literal["prototype", "zero"] = "zero",
         norm: Literal["base", "support"] = "support",
-        steps: int = 10,
+        steps: int = 20,
         views: int = 1,
         base_rows: int = 20,
     ) -> None:

@@ -32,7 +32,8 @@ class Inner:
         head: where a task's linear head starts: at "zero", or as the nearest-"prototype"
             classifier of the support. It has no weights of its own, so any number of classes fits.
         norm: BatchNorm's statistics: the running ones of the "base" images, or those of the
-            task's "support" images. Either way query images never see each other.
+            task's "support" images, which keep steps on all parameters from running away. Either
+            way query images never see each other.
         rates: "fixed", learnt by "layer" and step (MAML++), or by "parameter" (Meta-SGD).
     """
 
