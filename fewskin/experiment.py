@@ -44,6 +44,7 @@ class Experiment:
         arms: name -> Arm; `real_only` and `real_copies` are the controls.
         check: keywords of `fewskin check`.
         image_size: side in pixels of everything that is learnt and generated.
+        image_sizes: label -> another side for that learner, in studies of real images only.
         primary: task, metric, shots and learner of the one primary comparison.
         select_on: how choices were made: "fixed", "base_episodes" or "support_cv".
         seed: root of all seeds.
@@ -66,6 +67,7 @@ class Experiment:
     path: Path | None = None
     check: Mapping[str, Any] = field(default_factory=dict)
     image_size: int = 64
+    image_sizes: Mapping[str, int] = field(default_factory=dict)
     primary: Mapping[str, Any] | None = None
     learner_baseline: str | Sequence[str] | None = None
     select_on: str = "fixed"
@@ -113,7 +115,9 @@ def _marked(values: Mapping[str, Any]) -> dict[str, Any]:
         else label
         for label, spec in values["learners"].items()
     }
+    sizes = values.get("image_sizes") or {}
     made: dict[str, Any] = {
+        "image_sizes": {new.get(label, label): size for label, size in sizes.items()},
         "learners": {new[label]: spec for label, spec in values["learners"].items()},
         "learner_baseline": [
             new.get(name, name) for name in as_names(values.get("learner_baseline"))
@@ -162,6 +166,11 @@ def _check(made: Experiment) -> None:
             check_keywords("generators", arm.generator)
     load_stage("split").check_keys(list(made.split))
     load_stage("check").check_keys(list(made.check))
+    for label in made.image_sizes:
+        if label not in made.learners:
+            raise ConfigError(unknown("learner in image_sizes", label, list(made.learners)))
+    if made.image_sizes and any(arm.generator is not None for arm in made.arms.values()):
+        raise ConfigError("image_sizes: arms of generated images have one size; set image_size.")
     draws = made.split.get("draws", 10)
     if not 1 <= made.base_seeds <= draws:
         raise ConfigError(f"base_seeds={made.base_seeds}: expected 1 to split.draws={draws}.")

@@ -49,18 +49,20 @@ class _Planner:
         self.splits = load_stage("split").request(self.manifest, **split)
         replicates = range(made.base_seeds)
         self.fits = {
-            label: [self._fit(r, learner=fit_spec(spec)) for r in replicates]
+            label: [self._fit(r, self._size(label), learner=fit_spec(spec)) for r in replicates]
             for label, spec in made.learners.items()
         }
         self.generator_fits = {
-            name: [self._fit(r, generator=arm.generator) for r in replicates]
+            name: [self._fit(r, made.image_size, generator=arm.generator) for r in replicates]
             for name, arm in made.arms.items()
             if arm.generator is not None
         }
 
-    def _fit(self, replicate: int, **plugin: Any) -> Request:
+    def _size(self, label: str) -> int:
+        return self.made.image_sizes.get(label, self.made.image_size)
+
+    def _fit(self, replicate: int, size: int, **plugin: Any) -> Request:
         seed = seed_for(self.made.seed, "base", replicate)
-        size = self.made.image_size
         return load_stage("fit").request(
             self.manifest, self.splits, **plugin, image_size=size, seed=seed
         )
@@ -113,11 +115,11 @@ class _Planner:
             draw=draw,
             arm=arm,
             ratio=ratio,
-            image_size=made.image_size,
+            image_size=self._size(label),
             seed=seed_for(made.seed, "train", shots, draw),
         )
         return load_stage("predict").request(
-            trained, self.manifest, self.splits, image_size=made.image_size
+            trained, self.manifest, self.splits, image_size=self._size(label)
         )
 
     def assessed(self, label: str, arm: str, task: str, shots: int, replicate: int) -> Request:
@@ -133,7 +135,7 @@ class _Planner:
             shots=shots,
             draws=list(self.draws[replicate :: made.base_seeds]),
             arm=arm,
-            image_size=made.image_size,
+            image_size=self._size(label),
             seed=made.seed,
         )
 
@@ -218,6 +220,7 @@ def _described(made: Experiment) -> dict[str, Any]:
         "learners": {label: dict(spec) for label, spec in made.learners.items()},
         "arms": arms,
         "image_size": made.image_size,
+        "image_sizes": dict(made.image_sizes),
         "primary": made.primary,
         # A learner that takes a `way` is fitted on episodes.
         "episodic": [

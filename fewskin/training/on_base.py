@@ -187,7 +187,7 @@ class OnBaseFit:
             if not 0.0 < shrinkage <= 1.0:
                 raise ConfigError(f"shrinkage={shrinkage}: expected more than 0, at most 1.")
             sizes = tuple(base.sizes.tolist())
-            matrix = _whitening(base.within, sizes, shrinkage)
+            matrix = _whitening(base.within, sizes, shrinkage) / base.spread[:, None]
             moved = (base.mean, base.std, base.centre, matrix, sizes)
             head = partial(_around, Whitened, moved)
         else:

@@ -23,13 +23,16 @@ class Statistics(NamedTuple):
         std: (d,) standard deviation, floored: a feature that hardly moves on base may move on a
             new class and must not outweigh all others.
         centre: (d,) mean of the features after `squashed`.
-        within: (d, d) covariance within the base classes, their mean, after `squashed`.
+        spread: (d,) standard deviation of the features after `squashed`, floored.
+        within: (d, d) covariance within the base classes, their mean, after `squashed` and in
+            units of `spread`.
         sizes: (b,) int64 features of each block, d in all.
     """
 
     mean: Tensor
     std: Tensor
     centre: Tensor
+    spread: Tensor
     within: Tensor
     sizes: Tensor
 
@@ -42,11 +45,19 @@ def measure(extractor: nn.Module, base: ImageTable) -> Statistics:
         base: rows of one class or more.
     """
     known = features(extractor, base)
-    mean, std = known.mean(0), floored(known.std(0, correction=0))
+    sizes = _sizes(extractor, base, known.shape[1])
+    mean, std = known.mean(0), _deviation(known, sizes)
     moved = squashed(known, mean, std)
+    centre, spread = moved.mean(0), _deviation(moved, sizes)
     codes = torch.from_numpy(class_positions(base.labels, base.classes))
-    within = within_covariance(moved, codes, len(base.classes))
-    return Statistics(mean, std, moved.mean(0), within, _sizes(extractor, base, known.shape[1]))
+    within = within_covariance(moved / spread, codes, len(base.classes))
+    return Statistics(mean, std, centre, spread, within, sizes)
+
+
+def _deviation(known: Tensor, sizes: Tensor) -> Tensor:
+    # Blocks have scales of their own, so each has its own floor.
+    parts = torch.split(known.std(0, correction=0), sizes.tolist())
+    return torch.cat([floored(part) for part in parts])
 
 
 def _sizes(extractor: nn.Module, base: ImageTable, d: int) -> Tensor:
