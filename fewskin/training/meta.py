@@ -91,7 +91,7 @@ class TaskNet(nn.Module):
     def __init__(self, backbone: Backbone, inner: Inner) -> None:
         super().__init__()
         if inner.norm == "support":
-            with_support_norm(backbone, twice=inner.order == "second")
+            with_support_norm(backbone)
         self.backbone, self.inner = backbone.eval(), inner
         body = dict(backbone.named_parameters()) if inner.moving == "all" else {}
         self.names = [*(_BODY + name for name in body), _WEIGHT, _BIAS]

@@ -13,6 +13,7 @@ from fewskin import compat
 from fewskin.errors import ConfigError
 from fewskin.functional import inner_loop
 from fewskin.functional.inner_loop import Order
+from fewskin.nets.support_norm import set_twice
 from fewskin.seeding import rng_for
 from fewskin.training.episodic import EpisodeBatch, prepared
 from fewskin.training.meta import Task, TaskNet
@@ -181,6 +182,7 @@ class MetaTraining(_Tasks):
             return self._losses(task, query, query_labels, n_classes, batched=True)
 
         parts = (tasks.support, tasks.support_labels, tasks.query, tasks.query_labels)
+        set_twice(self.net.backbone, self.net.inner.order == "second")
         made: Tensor = torch.func.vmap(loss, randomness="different")(*parts)
         return made
 

@@ -10,7 +10,7 @@ from fewskin.compat import import_learn2learn
 from fewskin.errors import ConfigError, DataError
 from fewskin.functional.inner_loop import balanced, difficult
 from fewskin.nets.backbones import Backbone
-from fewskin.nets.support_norm import support_statistics, with_support_norm
+from fewskin.nets.support_norm import set_twice, support_statistics, with_support_norm
 from fewskin.testing import BASE, RARE, synthetic_table
 from fewskin.training.episodic import EpisodeBatch
 from fewskin.training.meta import Inner, Task, TaskNet
@@ -169,7 +169,8 @@ def test_difficulty_scales_the_gradient_of_each_task() -> None:
 
 @pytest.mark.parametrize("twice", [False, True])
 def test_support_norm_equals_batch_norm_on_the_support_alone(twice: bool) -> None:
-    plain, ours = small_net().train(), with_support_norm(small_net().eval(), twice=twice)
+    plain, ours = small_net().train(), with_support_norm(small_net().eval())
+    set_twice(ours, twice)
     images = episodes(1).support[0]
     with support_statistics(ours, len(images)):
         torch.testing.assert_close(ours(images), plain(images))
