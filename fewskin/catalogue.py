@@ -64,6 +64,11 @@ def run_rows() -> list[tuple[str, str, str]]:
         ("data.path", "", "folder or table of the real images"),
         ("data.rare", "", "labels with few patients, e.g. [rosacea,lupus]"),
         ("data.common", "every other", "labels of the base rows"),
+        ("data.rare_where", "", "instead of rare: a column and its value, e.g. {split: test}"),
+        ("data.rare_at_most", "", "instead of rare: classes of at most so many patients"),
+        ("data.rare_at_least", "", "with rare_at_most: and of at least so many"),
+        ("data.common_where", "", "instead of common: a column and its value"),
+        ("data.common_at_least", "", "instead of common: classes of at least so many patients"),
         (
             "source",
             "folder",

@@ -12,6 +12,7 @@ from typing import Any
 
 import fewskin
 from fewskin.catalogue import examples, listed, run_rows, verbs
+from fewskin.data.class_rules import ClassRules, class_rules
 from fewskin.errors import ConfigError, FewskinError
 from fewskin.paths import configs_dir
 
@@ -204,6 +205,9 @@ def _next(verb: str, folder: Path) -> str:
     }.get(verb, "")
 
 
+_DATA = ("path", "rare", "common", *(f.name for f in fields(ClassRules)))
+
+
 def _experiment_keys() -> list[str]:
     from fewskin.experiment import Experiment
 
@@ -218,14 +222,15 @@ def experiment_settings(given: Sequence[str]) -> tuple[dict[str, Any], dict[str,
     config = compose_config("run", given, _experiment_keys())
     data = dict(config.pop("data", None) or {})
     for key in data:
-        if key not in ("path", "rare", "common"):
-            raise ConfigError(unknown("key of data", key, ("path", "rare", "common")))
+        if key not in _DATA:
+            raise ConfigError(unknown("key of data", key, _DATA))
     edge = {key: config.pop(key, None) for key in ("out", "dry_run", "executor")}
     config.pop("experiment", None)
     split = {
         **config.get("split", {}),
-        **{k: v for k, v in data.items() if k != "path" and v is not None},
+        **{k: v for k, v in data.items() if k in ("rare", "common") and v is not None},
     }
+    rules = class_rules(data) if split.get("rare") is None else None
     shown = [
         word
         for word in given
@@ -238,11 +243,15 @@ def experiment_settings(given: Sequence[str]) -> tuple[dict[str, Any], dict[str,
         "split": _coerced("run", split),
         "command": command,
     }
+    if rules is not None:
+        from fewskin.planning import classes_by_rule
+
+        settings["split"] = {**settings["split"], **classes_by_rule(rules, settings)}
     return settings, edge
 
 
 def _run(given: Sequence[str]) -> int:
-    from fewskin.display import Progress, clock, print_plan
+    from fewskin.display import Progress, clock, print_plan, verdict_lines
     from fewskin.executors import default_workers
     from fewskin.experiment import experiment_from
     from fewskin.planning import plan_experiment, run
@@ -264,23 +273,11 @@ def _run(given: Sequence[str]) -> int:
     with Progress(workers or default_workers(threads)) as progress:
         out = Path(edge["out"]) if edge["out"] else None
         folder = run(made, workers=workers, threads=threads, listener=progress, out=out)
-    for line in _verdicts(folder):
+    for line in verdict_lines(folder):
         print(line)
     print(f"took {clock(time.time() - started)}")
     print(f"report: {folder / 'report.html'}")
     return 0
-
-
-def _verdicts(folder: Path) -> list[str]:
-    import csv
-
-    file = folder / "tables" / "verdicts.csv"
-    if not file.is_file():
-        return []
-    with open(file, newline="", encoding="utf-8") as handle:
-        rows = list(csv.DictReader(handle))
-    primary = [row["verdict"] for row in rows if row.get("primary") == "True"]
-    return primary or [row["verdict"] for row in rows[:3]]
 
 
 def _list(rest: Sequence[str]) -> int:

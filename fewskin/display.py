@@ -1,5 +1,6 @@
 """What the command line shows: help from signatures, dry runs, tables and progress."""
 
+import csv
 import inspect
 import json
 import re
@@ -7,13 +8,22 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from fewskin.executors import Event, default_workers, kind_of, known_seconds, missing
 from fewskin.planning import Plan
 from fewskin.provenance import Request
 
-__all__ = ["Progress", "argument_help", "clock", "print_plan", "print_table", "verb_help"]
+__all__ = [
+    "Progress",
+    "argument_help",
+    "clock",
+    "print_plan",
+    "print_table",
+    "verb_help",
+    "verdict_lines",
+]
 
 
 def clock(seconds: float) -> str:
@@ -213,3 +223,14 @@ class Progress:
         if not self.live and line != self.said:
             self.said = line
             self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def verdict_lines(folder: Path) -> list[str]:
+    """Return the verdicts to print at the end of a run: the primary ones, or the first three."""
+    file = folder / "tables" / "verdicts.csv"
+    if not file.is_file():
+        return []
+    with open(file, newline="", encoding="utf-8") as handle:
+        rows = list(csv.DictReader(handle))
+    primary = [row["verdict"] for row in rows if row.get("primary") == "True"]
+    return primary or [row["verdict"] for row in rows[:3]]

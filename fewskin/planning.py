@@ -1,19 +1,21 @@
 """The requests of an experiment: one graph from the images to the report."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
+from fewskin.data.class_rules import ClassRules
 from fewskin.data.tasks import expand_tasks
 from fewskin.executors import Listener, run_requests
 from fewskin.experiment import Experiment
 from fewskin.plugins import find, fit_spec, keywords
 from fewskin.provenance import Request, load_stage
 from fewskin.seeding import seed_for
+from fewskin.tables import read_manifest
 
-__all__ = ["Plan", "plan_experiment", "run"]
+__all__ = ["Plan", "classes_by_rule", "plan_experiment", "run"]
 
 
 @dataclass(frozen=True)
@@ -254,6 +256,24 @@ def plan_experiment(made: Experiment, *, out: Path | None = None) -> Plan:
     for target in (*fits, *cells, report):
         _in_order(target, ordered)
     return Plan(tuple(ordered.values()), report, made.keep_models)
+
+
+def classes_by_rule(rules: ClassRules, settings: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return `rare`, and `common` where a rule says so, of the data that settings name.
+
+    The names of the classes decide the plan, so the data are read and checked before it is made.
+
+    Args:
+        rules: what makes a class rare or common.
+        settings: of an experiment; `source`, `path` and `check` are used.
+
+    Raises:
+        DataError: no class is rare, or one is both.
+    """
+    ingested = load_stage("ingest")(settings["path"], source=dict(settings["source"]))
+    checked = load_stage("check")(ingested, **settings.get("check", {}))
+    rare, common = rules.classes(read_manifest(checked).rows)
+    return {"rare": rare, **({} if common is None else {"common": common})}
 
 
 def run(
