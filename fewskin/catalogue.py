@@ -75,7 +75,7 @@ def run_rows() -> list[tuple[str, str, str]]:
             f"one of {', '.join(config_groups()['source'])}; source.KEY=... sets its options",
         ),
     ]
-    skip = ("name", "path", "command", "source")
+    skip = ("name", "path", "command", "source", "image_sizes")
     rows += [
         (f.name, "in the experiment", meaning.get(f.name, ""))
         for f in fields(Experiment)

@@ -211,7 +211,7 @@ _DATA = ("path", "rare", "common", *(f.name for f in fields(ClassRules)))
 def _experiment_keys() -> list[str]:
     from fewskin.experiment import Experiment
 
-    own = [f.name for f in fields(Experiment) if f.name not in ("path", "command")]
+    own = [f.name for f in fields(Experiment) if f.name not in ("path", "command", "image_sizes")]
     return [*_EDGE, "experiment", *own]
 
 

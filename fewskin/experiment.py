@@ -40,11 +40,12 @@ class Experiment:
         source: where rows come from, `{"name": "folder", ...}`.
         path: folder or table of the source; None for the phantom.
         split: keywords of `fewskin split`; `rare` is one of them.
-        learners: label -> learner.
+        learners: label -> learner; an `image_size` among its keys is a side of its own, in studies
+            of real images only.
         arms: name -> Arm; `real_only` and `real_copies` are the controls.
         check: keywords of `fewskin check`.
         image_size: side in pixels of everything that is learnt and generated.
-        image_sizes: label -> another side for that learner, in studies of real images only.
+        image_sizes: label -> side of the learners that have their own; taken from `learners`.
         primary: task, metric, shots and learner of the one primary comparison.
         select_on: how choices were made: "fixed", "base_episodes" or "support_cv".
         seed: root of all seeds.
@@ -88,7 +89,7 @@ def experiment_from(config: Mapping[str, Any]) -> Experiment:
         ConfigError: an unknown key (with a suggestion) or a value out of range.
         PluginError: an unknown learner, generator or source.
     """
-    known = [f.name for f in fields(Experiment)]
+    known = [f.name for f in fields(Experiment) if f.name != "image_sizes"]
     for key in config:
         if key not in known:
             raise ConfigError(unknown("experiment key", key, known))
@@ -99,6 +100,11 @@ def experiment_from(config: Mapping[str, Any]) -> Experiment:
     values["arms"] = {name: _arm(name, spec or {}) for name, spec in config["arms"].items()}
     values["learners"] = {
         label: {"name": label, **(spec or {})} for label, spec in config["learners"].items()
+    }
+    values["image_sizes"] = {
+        label: int(spec.pop("image_size"))
+        for label, spec in values["learners"].items()
+        if "image_size" in spec
     }
     values |= _marked(values)
     values["path"] = Path(config["path"]) if config.get("path") else None
@@ -166,11 +172,13 @@ def _check(made: Experiment) -> None:
             check_keywords("generators", arm.generator)
     load_stage("split").check_keys(list(made.split))
     load_stage("check").check_keys(list(made.check))
-    for label in made.image_sizes:
-        if label not in made.learners:
-            raise ConfigError(unknown("learner in image_sizes", label, list(made.learners)))
-    if made.image_sizes and any(arm.generator is not None for arm in made.arms.values()):
-        raise ConfigError("image_sizes: arms of generated images have one size; set image_size.")
+    generated = [name for name, arm in made.arms.items() if arm.generator is not None]
+    if made.image_sizes and generated:
+        label = next(iter(made.image_sizes))
+        raise ConfigError(
+            f"learner {label} has an image_size of its own, but the images of arm {generated[0]} "
+            "have one size; set image_size of the experiment."
+        )
     draws = made.split.get("draws", 10)
     if not 1 <= made.base_seeds <= draws:
         raise ConfigError(f"base_seeds={made.base_seeds}: expected 1 to split.draws={draws}.")

@@ -71,9 +71,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_run_ends_with_a_report_and_all_its_tables(finished: Path) -> None:
     (report,) = finished.glob("runs/report/*/report.html")
     assert "not a medical device" in report.read_text()
-    predictions = list(finished.glob("runs/predict/*/predictions.csv"))
-    # 2 tasks, 2 K, 2 draws, 3 arms, 1 learner.
-    assert len(predictions) == 24
+    # 2 tasks, 2 K, 2 draws, 2 arms of generated images, 1 learner.
+    assert len(list(finished.glob("runs/predict/*/predictions.csv"))) == 16
+    # 2 tasks, 2 K; the draws of real_only are together.
+    assert len(list(finished.glob("runs/assess/*/predictions.csv"))) == 4
     assert not list(finished.glob("runs/*/*.tmp-*"))
 
 
