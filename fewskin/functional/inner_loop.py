@@ -228,10 +228,10 @@ def interpolated(
 
 
 def difficult(losses: Tensor, exponent: float) -> Tensor:
-    """Return DAML's losses of tasks: -(1 - p)^exponent log p, where easy tasks hardly count.
+    """Return difficulty-aware losses of tasks: -(1 - p)^exponent log p, where easy tasks hardly count.
 
-    The paper's p is 1 - loss, cut off at a small number; here it is exp(-loss), the geometric mean
-    of the probabilities of the true classes, so that a loss over 1 has a gradient too.
+    Our reading of the paper's idea that easy tasks should count less: p is exp(-loss), the
+    geometric mean of the probabilities of the true classes, and the form is that of the focal loss.
 
     Args:
         losses: (t,) mean cross-entropy of each task, >= 0.

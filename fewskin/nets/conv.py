@@ -17,9 +17,11 @@ def _block(n_in: int, n_out: int, *, pool: bool) -> nn.Sequential:
     layers: list[nn.Module] = [
         nn.Conv2d(n_in, n_out, 3, padding=1, bias=False),
         nn.BatchNorm2d(n_out),
-        nn.ReLU(inplace=True),
     ]
-    return nn.Sequential(*layers, nn.MaxPool2d(2)) if pool else nn.Sequential(*layers)
+    # The largest of four and the larger of it and 0 may be taken in either order; this one leaves
+    # ReLU a quarter of the maps.
+    layers += [nn.MaxPool2d(2)] if pool else []
+    return nn.Sequential(*layers, nn.ReLU(inplace=True))
 
 
 def conv_net(*, depth: int, width: int) -> tuple[nn.Sequential, nn.Module, int]:
