@@ -83,7 +83,7 @@ def test_first_weights_depend_on_the_seed_and_on_nothing_else() -> None:
 
 def test_own_backbones_come_first_in_the_list() -> None:
     names = list_backbones()
-    assert names[:5] == ["conv4", "conv6", "gconv6", "gconv6m", "resnet12"]
+    assert names[:6] == ["conv4", "conv6", "gconv6", "gconv6m", "resnet10", "resnet12"]
     assert "resnet50" in names
 
 
