@@ -228,7 +228,7 @@ def interpolated(
 
 
 def difficult(losses: Tensor, exponent: float) -> Tensor:
-    """Return difficulty-aware losses of tasks: -(1 - p)^exponent log p, where easy tasks hardly count.
+    """Return difficulty-aware losses of tasks, -(1 - p)^exponent log p: easy tasks hardly count.
 
     Our reading of the paper's idea that easy tasks should count less: p is exp(-loss), the
     geometric mean of the probabilities of the true classes, and the form is that of the focal loss.

@@ -6,22 +6,17 @@ has the running statistics of the base images at test; episodes never have one p
 sides; images are augmented.
 """
 
-import copy
-from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Literal
 
 from fewskin.functional.inner_loop import Order
-from fewskin.protocols import ImageTable
 from fewskin.training.meta import Inner
-from fewskin.training.meta_adapt import MetaFitted, adapt_rows, load_meta, save_meta, task_tables
-from fewskin.training.meta_fit import meta_fit
 from fewskin.training.meta_steps import HeadTraining, Outer
-from fewskin.training.predictor import NetPredictor
+from fewskin.training.on_tasks import OnTasks
 
 __all__ = ["ANIL"]
 
 
-class ANIL:
+class ANIL(OnTasks):
     """Gradient steps of a linear head on features that were meta-trained for them.
 
     Args:
@@ -44,8 +39,7 @@ class ANIL:
         base_rows: rows of each common class that take part, at most, where all are told apart.
     """
 
-    transductive: ClassVar[bool] = False
-    output: ClassVar[Literal["class", "mask", "boxes"]] = "class"
+    training = HeadTraining
 
     def __init__(
         self,
@@ -74,25 +68,6 @@ class ANIL:
         self.inner_steps, self.inner_lr = inner_steps, inner_lr
         self.order, self.head, self.difficulty = order, head, difficulty
         self.steps, self.views, self.base_rows = steps, views, base_rows
-        self._fitted = MetaFitted()
-
-    def fit(self, base: ImageTable | None, *, seed: int, out: Path) -> "ANIL":
-        """Return a learner meta-trained on the base classes.
-
-        Without base it only remembers the seed, which then decides the first weights.
-
-        Raises:
-            ConfigError: a setting is out of range.
-            DataError: fewer than two base classes have two patients.
-        """
-        fitted, inner, outer = copy.copy(self), self._inner(), self._outer()
-        fitted._fitted = MetaFitted(seed=seed)
-        if base is not None:
-            net = fitted._fitted.backbone(self.backbone, self.weights, base.image_size)
-            fitted._fitted = meta_fit(
-                net, base, inner, outer, training=HeadTraining, seed=seed, out=out
-            )
-        return fitted
 
     def _inner(self) -> Inner:
         return Inner(
@@ -115,37 +90,3 @@ class ANIL:
             pretrain_steps=self.pretrain_steps,
             difficulty=self.difficulty,
         )
-
-    def adapt(
-        self,
-        support: ImageTable,
-        *,
-        extra: ImageTable | None,
-        base: ImageTable | None,
-        seed: int,
-        out: Path,
-    ) -> NetPredictor:
-        """Return the net with a head adapted to support, extra and some base rows."""
-        tables = task_tables(support, extra, base, base_rows=self.base_rows, seed=seed)
-        net = self._fitted.backbone(self.backbone, self.weights, support.image_size)
-        rates, inner = self._fitted.rates, self._inner()
-        return adapt_rows(net, rates, inner, tables, steps=self.steps, views=self.views)
-
-    @property
-    def pretrained_on(self) -> str:
-        """What the fitted backbone has seen; "" before `fit` and from scratch."""
-        return self._fitted.pretrained_on
-
-    def save(self, folder: Path) -> None:
-        """Write the fitted net."""
-        save_meta(self._fitted, folder)
-
-    def load(self, folder: Path) -> "ANIL":
-        """Return a learner with these hyper-parameters and the state written by `save`.
-
-        Raises:
-            PluginError: the folder holds none, or one of another backbone.
-        """
-        loaded = copy.copy(self)
-        loaded._fitted = load_meta(folder, self.backbone, self._inner())
-        return loaded

@@ -8,22 +8,17 @@ support or of the base images; the head starts anew for each task, so any number
 episodes never have one patient on both sides; images are augmented.
 """
 
-import copy
-from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Literal
 
 from fewskin.functional.inner_loop import Order
-from fewskin.protocols import ImageTable
 from fewskin.training.meta import Inner
-from fewskin.training.meta_adapt import MetaFitted, adapt_rows, load_meta, save_meta, task_tables
-from fewskin.training.meta_fit import meta_fit
-from fewskin.training.meta_steps import Batching, Outer
-from fewskin.training.predictor import NetPredictor
+from fewskin.training.meta_steps import Batching, MetaTraining, Outer
+from fewskin.training.on_tasks import OnTasks
 
 __all__ = ["MAML"]
 
 
-class MAML:
+class MAML(OnTasks):
     """Model-agnostic meta-learning, MAML++ and DAML.
 
     Args:
@@ -53,8 +48,7 @@ class MAML:
         batching: tasks by "vmap" or in a "loop"; "auto" takes vmap on GPUs and the loop on CPUs.
     """
 
-    transductive: ClassVar[bool] = False
-    output: ClassVar[Literal["class", "mask", "boxes"]] = "class"
+    training = MetaTraining
 
     def __init__(
         self,
@@ -92,23 +86,6 @@ class MAML:
         self.schedule, self.difficulty = schedule, difficulty
         self.steps, self.views, self.base_rows = steps, views, base_rows
         self.batching = batching
-        self._fitted = MetaFitted()
-
-    def fit(self, base: ImageTable | None, *, seed: int, out: Path) -> "MAML":
-        """Return a learner meta-trained on the base classes.
-
-        Without base it only remembers the seed, which then decides the first weights.
-
-        Raises:
-            ConfigError: a setting is out of range.
-            DataError: fewer than two base classes have two patients.
-        """
-        fitted, inner, outer = copy.copy(self), self._inner(), self._outer()
-        fitted._fitted = MetaFitted(seed=seed)
-        if base is not None:
-            net = fitted._fitted.backbone(self.backbone, self.weights, base.image_size)
-            fitted._fitted = meta_fit(net, base, inner, outer, seed=seed, out=out)
-        return fitted
 
     def _inner(self) -> Inner:
         return Inner(
@@ -135,37 +112,3 @@ class MAML:
             difficulty=self.difficulty,
             batching=self.batching,
         )
-
-    def adapt(
-        self,
-        support: ImageTable,
-        *,
-        extra: ImageTable | None,
-        base: ImageTable | None,
-        seed: int,
-        out: Path,
-    ) -> NetPredictor:
-        """Return the net after `steps` gradient steps on support, extra and some base rows."""
-        tables = task_tables(support, extra, base, base_rows=self.base_rows, seed=seed)
-        net = self._fitted.backbone(self.backbone, self.weights, support.image_size)
-        rates, inner = self._fitted.rates, self._inner()
-        return adapt_rows(net, rates, inner, tables, steps=self.steps, views=self.views)
-
-    @property
-    def pretrained_on(self) -> str:
-        """What the fitted backbone has seen; "" before `fit` and from scratch."""
-        return self._fitted.pretrained_on
-
-    def save(self, folder: Path) -> None:
-        """Write the fitted net and learnt rates."""
-        save_meta(self._fitted, folder)
-
-    def load(self, folder: Path) -> "MAML":
-        """Return a learner with these hyper-parameters and the state written by `save`.
-
-        Raises:
-            PluginError: the folder holds none, or one of another backbone.
-        """
-        loaded = copy.copy(self)
-        loaded._fitted = load_meta(folder, self.backbone, self._inner())
-        return loaded

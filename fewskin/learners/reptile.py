@@ -5,21 +5,16 @@ Differs from the paper: plain SGD on the task instead of Adam; the head starts a
 so any number of classes fits; query images never see each other in BatchNorm; images are augmented.
 """
 
-import copy
-from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Literal
 
-from fewskin.protocols import ImageTable
 from fewskin.training.meta import Inner
-from fewskin.training.meta_adapt import MetaFitted, adapt_rows, load_meta, save_meta, task_tables
-from fewskin.training.meta_fit import meta_fit
 from fewskin.training.meta_steps import Outer, ReptileTraining
-from fewskin.training.predictor import NetPredictor
+from fewskin.training.on_tasks import OnTasks
 
 __all__ = ["Reptile"]
 
 
-class Reptile:
+class Reptile(OnTasks):
     """Interpolation towards the weights that ordinary training on tasks ends with.
 
     Args:
@@ -41,8 +36,7 @@ class Reptile:
         base_rows: rows of each common class that take part, at most, where all are told apart.
     """
 
-    transductive: ClassVar[bool] = False
-    output: ClassVar[Literal["class", "mask", "boxes"]] = "class"
+    training = ReptileTraining
 
     def __init__(
         self,
@@ -70,25 +64,6 @@ class Reptile:
         self.inner_steps, self.inner_lr = inner_steps, inner_lr
         self.head, self.norm = head, norm
         self.steps, self.views, self.base_rows = steps, views, base_rows
-        self._fitted = MetaFitted()
-
-    def fit(self, base: ImageTable | None, *, seed: int, out: Path) -> "Reptile":
-        """Return a learner meta-trained on the base classes.
-
-        Without base it only remembers the seed, which then decides the first weights.
-
-        Raises:
-            ConfigError: a setting is out of range.
-            DataError: fewer than two base classes have two patients.
-        """
-        fitted, inner, outer = copy.copy(self), self._inner(), self._outer()
-        fitted._fitted = MetaFitted(seed=seed)
-        if base is not None:
-            net = fitted._fitted.backbone(self.backbone, self.weights, base.image_size)
-            fitted._fitted = meta_fit(
-                net, base, inner, outer, training=ReptileTraining, seed=seed, out=out
-            )
-        return fitted
 
     def _inner(self) -> Inner:
         return Inner(
@@ -109,37 +84,3 @@ class Reptile:
             tasks=self.tasks,
             pretrain_steps=self.pretrain_steps,
         )
-
-    def adapt(
-        self,
-        support: ImageTable,
-        *,
-        extra: ImageTable | None,
-        base: ImageTable | None,
-        seed: int,
-        out: Path,
-    ) -> NetPredictor:
-        """Return the net after `steps` gradient steps on support, extra and some base rows."""
-        tables = task_tables(support, extra, base, base_rows=self.base_rows, seed=seed)
-        net = self._fitted.backbone(self.backbone, self.weights, support.image_size)
-        rates, inner = self._fitted.rates, self._inner()
-        return adapt_rows(net, rates, inner, tables, steps=self.steps, views=self.views)
-
-    @property
-    def pretrained_on(self) -> str:
-        """What the fitted backbone has seen; "" before `fit` and from scratch."""
-        return self._fitted.pretrained_on
-
-    def save(self, folder: Path) -> None:
-        """Write the fitted net."""
-        save_meta(self._fitted, folder)
-
-    def load(self, folder: Path) -> "Reptile":
-        """Return a learner with these hyper-parameters and the state written by `save`.
-
-        Raises:
-            PluginError: the folder holds none, or one of another backbone.
-        """
-        loaded = copy.copy(self)
-        loaded._fitted = load_meta(folder, self.backbone, self._inner())
-        return loaded
