@@ -36,10 +36,11 @@ def _learners(study: Study) -> Iterator[Block]:
     metric = study.metric
     plain = study.plain(metric)
     plain = plain[plain["arm"] == study.plain_arm]
+    against = study.against_learners(metric)
     if plain["learner"].nunique() < 2:
         yield Text("One learner was run, so there is nothing to compare.", "note")
+        yield from _episodic(study, plain, against)
         return
-    against = study.against_learners(metric)
     told = _told(plain)
     for _, group in study.by(told, "task", "shots"):
         yield Text(_best(study, group, against))
@@ -76,6 +77,14 @@ def _episodic(study: Study, told: "pd.DataFrame", against: "pd.DataFrame") -> It
     others = rows["baseline"].str.removeprefix("learner:")
     rows = rows[~others.isin(meta)]
     if not len(rows):
+        names = joined(sorted(meta & set(told["learner"])))
+        if names:
+            yield Text(
+                f"{names}: fitted on episodes, and compared with no learner that was not. Whether "
+                "the episodes helped cannot be said; add finetune or probe and name it in "
+                "learner_baseline.",
+                "warning",
+            )
         return
     yield Text(
         "Meta-learners are those fitted on episodes. Beside learners that were not, on the same "

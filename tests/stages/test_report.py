@@ -321,3 +321,50 @@ def test_without_gains_the_error_names_the_file(study, tmp_path: Path):
     (inputs["evaluated"] / "gains.csv").unlink()
     with pytest.raises(TableError, match=r"gains\.csv does not exist"):
         report(**inputs, out=tmp_path / "out")
+
+
+def with_learner_gain(folder: Path, low: float, high: float) -> None:
+    """Compare probe with the other learner on the plain arm, with this interval."""
+    gains = _gains(intervals=True)
+    plain = [
+        row
+        for row in gains
+        if (row["learner"], row["arm"], row["baseline"]) == ("probe", "real_only", "")
+        and (row["metric"], row["stratum"]) == ("balanced_accuracy", "all")
+    ]
+    interval = {"gain": (low + high) / 2, "gain_low": low, "gain_high": high}
+    more = [{**row, **interval, "baseline": f"learner:{LEARNERS[1]}"} for row in plain]
+    _write([*gains, *more], folder, GAINS)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [
+        (-0.09, -0.03, "probe loses"),
+        (0.03, 0.09, "probe wins"),
+        (-0.02, 0.03, "probe shows no measured difference"),
+    ],
+)
+def test_a_meta_learner_is_said_to_win_or_lose(
+    study, tmp_path: Path, low: float, high: float, said: str
+) -> None:
+    given = study()
+    with_learner_gain(tmp_path / "evaluated", low, high)
+    out = report(**given, experiment={"episodic": ["probe"]}, out=tmp_path / "out")
+    text = (out / "report.md").read_text()
+    assert "Meta-learners are those fitted on episodes." in text
+    assert said in text
+
+
+def test_a_meta_learner_without_a_plain_one_beside_it_is_warned_of(study, tmp_path: Path) -> None:
+    out = report(**study(), experiment={"episodic": ["probe"]}, out=tmp_path / "out")
+    assert "Whether the episodes helped cannot be said" in (out / "report.md").read_text()
+
+
+def test_published_figures_are_not_marked_as_ours(study, tmp_path: Path) -> None:
+    published = {"source": "A & B <2020>", "caveat": "Other data."}
+    published |= {"rows": [{"system": "MAML", "shots": 5, "macro_auc": 70.0}]}
+    out = report(**study(), experiment={"published": published}, out=tmp_path / "out")
+    page, text = _pages(out)
+    assert "| 5 | MAML (published) | 70.0 | – | – |" in text
+    assert "A &amp; B &lt;2020&gt;" in page
