@@ -47,8 +47,8 @@ class Outer:
         first_order: share of the steps, at the beginning, that are first-order in any case.
         difficulty: exponent of DAML's weights of hard tasks; 0 for none.
         batching: tasks by "vmap" or in a "loop"; "auto" takes vmap on GPUs and the loop on CPUs,
-            where vmap was measured at 0.9 (second order) and 0.4 times (first) the speed of the
-            loop, at 28 px. A fixed rule, so that a resumed run takes the same path.
+            where vmap was the slower one when measured (28 px, four tasks). A fixed rule, so that
+            a resumed run takes the same path.
     """
 
     steps: int = 300
