@@ -30,7 +30,9 @@ SIZES, ORDERS, TARGET_CPU, TARGET_GPU = (28, 84), ("second", "first"), 1.0, 3.0
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="28 px only, fewer iterations: under 50 s")
+    parser.add_argument(
+        "--quick", action="store_true", help="28 px only, fewer iterations: under 50 s"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there")
     parser.add_argument("--side", choices=list(SIDES), help=argparse.SUPPRESS)
     args = parser.parse_args()
