@@ -125,7 +125,9 @@ def fit_base(fit: BaseFit, base: ImageTable | None, *, seed: int, out: Path) -> 
 
     Raises:
         DataError: fewer than two base classes.
+        ConfigError: levels, views or descriptors that do not exist.
     """
+    reading = fit.reading  # refused before the training, not after it
     if base is None:
         return Fitted(seed=seed)
     net = _first_net(fit, base.image_size, seed)
@@ -144,7 +146,7 @@ def fit_base(fit: BaseFit, base: ImageTable | None, *, seed: int, out: Path) -> 
     dictionary = None
     if "patches" in fit.also:
         dictionary = fit_dictionary(base.images(), seed=seed_for(seed, "patches"))
-    extractor = fit.reading.of(net.eval(), dictionary).eval()
+    extractor = reading.of(net.eval(), dictionary).eval()
     return Fitted(net, dictionary, measure(extractor, base), seed)
 
 

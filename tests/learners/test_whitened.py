@@ -81,3 +81,16 @@ def test_without_base_rows_it_is_a_nearest_mean(tmp_path: Path) -> None:
 def test_shrinkage_out_of_range_is_refused(shrinkage: float, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="more than 0, at most 1"):
         adapted(tmp_path, shrinkage=shrinkage, fit_levels="none")
+
+
+def test_an_unknown_descriptor_is_refused_before_any_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fewskin.training import base
+
+    def trained(*args: object, **settings: object) -> None:
+        raise AssertionError("it trained first")
+
+    monkeypatch.setattr(base, "fit_classifier", trained)
+    with pytest.raises(ConfigError, match="descriptor 'color': expected one of colour"):
+        adapted(tmp_path, fit_steps=5, fit_also=["color"])
