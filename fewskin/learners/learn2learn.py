@@ -20,7 +20,7 @@ from fewskin.data.episodes import EpisodeSampler
 from fewskin.errors import ConfigError
 from fewskin.functional.inner_loop import balanced, weighted_loss
 from fewskin.nets.backbones import Backbone
-from fewskin.nets.support_norm import support_statistics, with_support_norm
+from fewskin.nets.support_norm import norm_role, with_support_norm
 from fewskin.protocols import ImageTable
 from fewskin.training.engine import run_steps
 from fewskin.training.episodic import EpisodeBatch, episode_batches, prepared
@@ -209,14 +209,19 @@ class _Net(nn.Module):
 
     def forward(self, support: Tensor, query: Tensor | None = None) -> Tensor:
         """Return (n, C) logits of the support images, or of the query images."""
-        images = support if query is None else torch.cat([support, query])
-        with support_statistics(self, len(support)):
-            logits: Tensor = self.head(self.backbone(images))
-        return logits if query is None else logits[len(support) :]
+        with norm_role(self) as say:
+            say("support" if query is None else "first")
+            made = self.backbone(support)
+            if query is not None:
+                say("query")
+                made = self.backbone(query)
+        logits: Tensor = self.head(made)
+        return logits
 
     def keep_statistics(self, support: Tensor) -> None:
         """Make the statistics of the support the running ones."""
-        with torch.no_grad(), support_statistics(self, len(support), keep=True):
+        with torch.no_grad(), norm_role(self) as say:
+            say("last")
             self.backbone(support)
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["SHAPES", "axis_label", "dots", "forest", "learners", "limits"]
 
 _ROW = 19.0  # points between rows
+_LONGEST = 30  # letters of a row's name; "laplacianshot (transductive)" has 28
 SHAPES = ("circles", "diamonds", "squares")
 _MARKS = ((SERIES[1], "o"), (SERIES[2], "D"), (SERIES[3], "s"))
 
@@ -41,12 +42,12 @@ def _stack(groups: Sequence[tuple[int, Sequence[str]]]) -> _Rows:
 
 
 def _margin(names: Sequence[str]) -> float:
-    return min(118.0, 16.0 + 5.9 * max((len(shorten(name, 17)) for name in names), default=4))
+    return 16.0 + 5.9 * max((len(shorten(name, _LONGEST)) for name in names), default=4)
 
 
 def _dress_rows(axes: "Axes", rows: _Rows, label: str) -> None:
     axes.set_ylim(rows.depth, -0.7)
-    axes.set_yticks(list(rows.places.values()), [shorten(name, 17) for _, name in rows.places])
+    axes.set_yticks(list(rows.places.values()), [shorten(name, _LONGEST) for _, name in rows.places])
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x")

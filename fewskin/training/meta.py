@@ -12,7 +12,7 @@ from fewskin.errors import ConfigError
 from fewskin.functional import inner_loop
 from fewskin.functional.inner_loop import Order, Parameters, Rates
 from fewskin.nets.backbones import Backbone
-from fewskin.nets.support_norm import support_statistics, with_support_norm
+from fewskin.nets.support_norm import norm_role, with_support_norm
 
 __all__ = ["Inner", "Task", "TaskNet"]
 
@@ -180,11 +180,15 @@ class TaskNet(nn.Module):
         body = _body(parameters)
         if self.inner.norm == "base":
             return torch.func.functional_call(self.backbone, body, (images,))
-        known = images if support is None else torch.cat([support, images])
-        n_support = len(images) if support is None else len(support)
-        with support_statistics(self.backbone, n_support):
-            made = torch.func.functional_call(self.backbone, body, (known,))
-        return made if support is None else made[n_support:]
+        with norm_role(self.backbone) as say:
+            if support is None:
+                say("support")
+            else:
+                # Apart from the query: one batch of both would be cut in two at every BatchNorm.
+                say("first")
+                torch.func.functional_call(self.backbone, body, (support,))
+                say("query")
+            return torch.func.functional_call(self.backbone, body, (images,))
 
     def logits(self, parameters: Parameters, task: Task, query: Tensor | None = None) -> Tensor:
         """Return (n, n_classes) logits of the support images, or of query images (n, 3, H, W)."""
@@ -222,7 +226,8 @@ class TaskNet(nn.Module):
 
     def keep_statistics(self, parameters: Parameters, images: Tensor) -> None:
         """Make the statistics of these support images, (s, 3, H, W), the running ones."""
-        with torch.no_grad(), support_statistics(self.backbone, len(images), keep=True):
+        with torch.no_grad(), norm_role(self.backbone) as say:
+            say("last")
             torch.func.functional_call(self.backbone, _body(parameters), (images,))
 
     def body_state(self, parameters: Parameters) -> Parameters:

@@ -108,9 +108,13 @@ class _Tasks(LightningModule):
     def laid_out(self, tasks: EpisodeBatch) -> EpisodeBatch:
         """Return the tasks with images in the memory format of the net."""
         t = len(tasks.way)
+        # Query images are differentiated once.
         support, query = (
-            images.flatten(0, 1).contiguous(memory_format=self.format).unflatten(0, (t, -1))
-            for images in (tasks.support, tasks.query)
+            images.flatten(0, 1).contiguous(memory_format=layout).unflatten(0, (t, -1))
+            for images, layout in (
+                (tasks.support, self.format),
+                (tasks.query, torch.channels_last),
+            )
         )
         return tasks._replace(support=support, query=query)
 

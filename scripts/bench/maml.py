@@ -9,7 +9,7 @@ where there is a GPU). Each side has a process of its own; they work in turn, an
 iterations counts, after one that does not. learn2learn runs the loop of its documentation (clone,
 adapt, query loss, backward, task by task) with BatchNorm in train mode, as in its examples, so
 that query images see each other. Ours is a step of the `maml` learner: the same inner loop, and
-BatchNorm with the statistics of the support, so the query pass has the support images in it too.
+BatchNorm with the statistics of the support, for which the support passes once more.
 Memory is the peak above what the process holds before the iteration.
 Target: at least 1.0x learn2learn on a CPU; with a GPU at least 3x at 16 and 32 tasks.
 """

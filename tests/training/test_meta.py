@@ -10,7 +10,7 @@ from fewskin.compat import import_learn2learn
 from fewskin.errors import ConfigError, DataError
 from fewskin.functional.inner_loop import balanced, difficult
 from fewskin.nets.backbones import Backbone
-from fewskin.nets.support_norm import set_twice, support_statistics, with_support_norm
+from fewskin.nets.support_norm import SupportNorm, norm_role, set_twice, with_support_norm
 from fewskin.testing import BASE, RARE, synthetic_table
 from fewskin.training.episodic import EpisodeBatch
 from fewskin.training.meta import Inner, Task, TaskNet
@@ -172,8 +172,16 @@ def test_support_norm_equals_batch_norm_on_the_support_alone(twice: bool) -> Non
     plain, ours = small_net().train(), with_support_norm(small_net().eval())
     set_twice(ours, twice)
     images = episodes(1).support[0]
-    with support_statistics(ours, len(images)):
+    with norm_role(ours) as say:
+        say("support")
         torch.testing.assert_close(ours(images), plain(images))
+        say("first")
+        torch.testing.assert_close(ours(images), plain(images))
+        say("query")
+        torch.testing.assert_close(ours(images[:1]), plain(images)[:1])
+    norms = [part for part in ours.modules() if isinstance(part, SupportNorm)]
+    assert norms
+    assert all(norm.role == "plain" and norm._left is None for norm in norms)
 
 
 def test_query_images_do_not_see_each_other() -> None:
