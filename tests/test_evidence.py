@@ -23,7 +23,7 @@ ALL = ("balanced_accuracy", "all")
 def coverage() -> ModuleType:
     """The coverage simulation, a script."""
     spec = importlib.util.spec_from_file_location(
-        "coverage_bench", ROOT / "scripts/bench/coverage.py"
+        "coverage_bench", ROOT / "scripts/bench/intervals.py"
     )
     assert spec
     assert spec.loader

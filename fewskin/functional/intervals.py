@@ -7,7 +7,7 @@ Satterthwaite's degrees of freedom turns it into an interval, for a plain value 
 scale. Metrics that are no means enter by jackknife pseudo-values
 (`fewskin.functional.jackknife`), groups being resampled within their class. The draws are taken
 as a sample: what they have in common (one support pool, one base fit) is not in it.
-`scripts/bench/coverage.py` measures the coverage.
+`scripts/bench/intervals.py` measures the coverage.
 
 Source: two-way random effects, Gallas, Bandos, Samuelson and Wagner 2009 (one-shot MRMC variance);
 Satterthwaite 1946.

@@ -1,7 +1,7 @@
 r"""Simulate how often the 95 % intervals of `evaluate` hold the truth.
 
-    python scripts/bench/coverage.py --quick     # 20 s: the corners of the grid
-    python scripts/bench/coverage.py --csv docs/results/coverage.csv \
+    python scripts/bench/intervals.py --quick     # 20 s: the corners of the grid
+    python scripts/bench/intervals.py --csv docs/results/coverage.csv \
         --markdown docs/results/coverage.md      # 10 to 15 min: all of it
 
 Grid: sd of the metric over draws {1, 4, 8} points x D {5, 10, 20} draws x n {40, 160, 1000}
@@ -249,7 +249,7 @@ def main() -> None:
             writer.writerows(rows)
     if options.markdown:
         command = (
-            f"python scripts/bench/coverage.py --runs {runs}{' --quick' if options.quick else ''}"
+            f"python scripts/bench/intervals.py --runs {runs}{' --quick' if options.quick else ''}"
         )
         page = markdown(rows, command, options.date, options.machine, time.time() - started)
         options.markdown.write_text(page)
