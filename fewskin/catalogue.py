@@ -1,6 +1,7 @@
 """What there is to choose from: config groups, plug-ins, backbones and experiments."""
 
 import ast
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from fewskin.paths import configs_dir
 from fewskin.plugins import list_plugins, summary
 from fewskin.provenance import unknown
 
-__all__ = ["KINDS", "config_groups", "examples", "listed", "run_rows", "verbs"]
+__all__ = ["KINDS", "config_groups", "examples", "listed", "run_rows", "spoken", "typed", "verbs"]
 
 KINDS = ("sources", "generators", "learners", "backbones", "experiments")
 
@@ -131,3 +132,31 @@ def verbs() -> dict[str, str]:
     return {
         verb: found[verb] for verb in (*_ORDER, *sorted(set(found) - set(_ORDER))) if verb in found
     }
+
+
+def spoken(verb: str) -> str:
+    """Return a verb as it is typed.
+
+    Example:
+        >>> spoken("face_import_ict"), spoken("fit")
+        ('face import-ict', 'fit')
+    """
+    group, _, rest = verb.partition("_")
+    return f"{group} {rest.replace('_', '-')}" if rest else verb
+
+
+def typed(words: Sequence[str]) -> tuple[str, list[str]]:
+    """Return the verb of a command and its other words, the reverse of `spoken`.
+
+    A folder named alone after a verb of two words is its `data.path`.
+
+    Example:
+        >>> typed(["face", "import-ict", "DIR", "out=ict"])
+        ('face_import_ict', ['data.path=DIR', 'out=ict'])
+    """
+    verb, rest = words[0], list(words[1:])
+    if verb != "face" or not rest or rest[0].startswith("-"):
+        return verb, rest
+    verb, rest = f"face_{rest[0].replace('-', '_')}", rest[1:]
+    bare = [bool(word) and "=" not in word and word[0] not in "-~+" for word in rest]
+    return verb, [f"data.path={w}" if b else w for w, b in zip(rest, bare, strict=True)]

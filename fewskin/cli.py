@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import fewskin
-from fewskin.catalogue import examples, listed, run_rows, verbs
+from fewskin.catalogue import examples, listed, run_rows, spoken, typed, verbs
 from fewskin.data.class_rules import ClassRules, class_rules
 from fewskin.errors import ConfigError, FewskinError
 from fewskin.paths import configs_dir
@@ -46,16 +46,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(given: list[str]) -> int:
-    if not given or given[0] in ("-h", "--help", "help"):
+    if not given or given[0] in ("-h", "--help", "help") or given == ["face"]:
         return _print_help()
     if given[0] in ("-V", "--version"):
         print(f"fewskin {fewskin.__version__}")
         return 0
-    verb, rest = given[0], given[1:]
+    verb, rest = typed(given)
     if verb not in verbs():
         from fewskin.provenance import unknown
 
-        raise ConfigError(unknown("verb", verb, list(verbs())) + " See `fewskin --help`.")
+        known = [spoken(name) for name in verbs()]
+        raise ConfigError(unknown("verb", spoken(verb), known) + " See `fewskin --help`.")
     if verb == "doctor":
         return _doctor()
     if verb == "list":
@@ -69,7 +70,7 @@ def _print_help() -> int:
     print("fewskin: learn from very few medical images, and measure what helps.\n")
     print("usage: fewskin <verb> key=value ...      fewskin <verb> --help\n")
     for verb, summary in verbs().items():
-        print(f"  {verb:<9} {summary}")
+        print(f"  {spoken(verb):<15} {summary}")
     print("\nfirst steps:\n  fewskin run experiment=demo")
     print("  fewskin run experiment=rare data.path=DIR data.rare=[rosacea] dry_run=true")
     print("\nResults go to runs/ (FEWSKIN_RUNS). Research tool, not a medical device.")
@@ -93,7 +94,7 @@ def _overrides(verb: str, given: Sequence[str], known: Sequence[str]) -> list[st
         key, sign, value = word.partition("=")
         # `~arms.mixup` takes an entry out of a config.
         if not sign and not key.startswith("~"):
-            raise ConfigError(f"{word!r} is not key=value; see `fewskin {verb} --help`.")
+            raise ConfigError(f"{word!r} is not key=value; see `fewskin {spoken(verb)} --help`.")
         top = key.lstrip("+~").partition(".")[0]
         if top not in known:
             raise ConfigError(unknown(f"{verb} key", top, known))
@@ -137,7 +138,7 @@ def compose_config(verb: str, given: Sequence[str], known: Sequence[str]) -> dic
         reason = str(error).strip().splitlines()[0]
         if "Missing mandatory value" in reason:
             reason = f"{getattr(error, 'full_key', None) or 'a key'}= is needed"
-        raise ConfigError(f"{verb}: {reason}. See `fewskin {verb} --help`.") from None
+        raise ConfigError(f"{verb}: {reason}. See `fewskin {spoken(verb)} --help`.") from None
     return {str(key): value for key, value in plain.items()} if isinstance(plain, dict) else {}
 
 
@@ -202,6 +203,8 @@ def _next(verb: str, folder: Path) -> str:
         "train": f"fewskin predict data.path={folder} manifest=CHECKED splits=SPLITS",
         "predict": f"fewskin evaluate data.path=[{folder},...]",
         "evaluate": f"fewskin report data.path={folder} ...",
+        "face_fit": f"fewskin face view data.path={folder}",
+        "face_import_ict": f"fewskin face fit data.path=DIR model={folder / 'model.npz'}",
     }.get(verb, "")
 
 

@@ -21,7 +21,7 @@ from fewskin.functional.pigment import compose, light, tone_density, tone_lab
 from fewskin.functional.skin import Grid, domes, fold, noise, smooth_step
 from fewskin.seeding import rng_for
 
-__all__ = ["COMMON", "RARE", "Patient", "make_patient", "take_photograph"]
+__all__ = ["COMMON", "RARE", "Patient", "camera_of", "make_patient", "take_photograph"]
 
 Map = npt.NDArray[np.float32]
 
@@ -262,8 +262,14 @@ def _shine(rng: np.random.Generator, height: Map, px_per_mm: float, oil: float) 
     return diffuse.astype(np.float32), gloss.astype(np.float32)
 
 
-def _camera(rng: np.random.Generator, device: str, size: int) -> Camera:
-    """Return the settings of one photograph; camera_b is softer, noisier and warmer."""
+def camera_of(rng: np.random.Generator, device: str, size: int) -> Camera:
+    """Return the settings of one photograph; camera_b is softer, noisier and warmer.
+
+    Args:
+        rng: of the photograph.
+        device: "camera_a" or "camera_b".
+        size: side in pixels.
+    """
     warm = rng.normal(0.0, 0.02)
     scale = size / 96  # blur is a property of the lens, in mm
     exposure = 0.24 * 2 ** rng.normal(0, 0.2)
@@ -307,4 +313,4 @@ def take_photograph(patient: Patient, photo: int, *, size: int, seed: int) -> np
         # Flakes and crust lie thin on the skin and take on part of its tone.
         colour += opacity[..., None] * (0.8 * (tint * (0.4 + 0.6 * tone) - colour))
     radiance = colour * diffuse[..., None] + gloss[..., None]
-    return photograph(radiance.astype(np.float32), _camera(rng, patient.device, size), rng)
+    return photograph(radiance.astype(np.float32), camera_of(rng, patient.device, size), rng)

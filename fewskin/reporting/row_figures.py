@@ -47,7 +47,8 @@ def _margin(names: Sequence[str]) -> float:
 
 def _dress_rows(axes: "Axes", rows: _Rows, label: str) -> None:
     axes.set_ylim(rows.depth, -0.7)
-    axes.set_yticks(list(rows.places.values()), [shorten(name, _LONGEST) for _, name in rows.places])
+    names = [shorten(name, _LONGEST) for _, name in rows.places]
+    axes.set_yticks(list(rows.places.values()), names)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x")

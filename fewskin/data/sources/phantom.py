@@ -1,9 +1,10 @@
-"""Simulated skin patches, made from a seed: four common and three rare look-alike conditions."""
+"""Simulated patients, made from a seed: four common and three rare look-alike conditions."""
 
 import itertools
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Literal
 
 from fewskin.data.phantom import COMMON, RARE, Patient, make_patient, take_photograph
 from fewskin.data.source import SourceRead, source_read
@@ -20,10 +21,14 @@ def phantom(
     n_rare: int = 60,
     photographs: int = 2,
     size: int = 96,
+    view: Literal["close-up", "face"] = "close-up",
     seed: int = 0,
     workers: int = 2,
 ) -> SourceRead:
     """Draw simulated patients and write their photographs.
+
+    Faces have `masks/` of the condition (in column `mask_path`) and of the face, and `landmarks/`,
+    which `fewskin face fit landmarks=` reads.
 
     Args:
         path: not used; the phantom has no input.
@@ -32,6 +37,7 @@ def phantom(
         n_rare: patients in each of lupus, perioral, rosacea.
         photographs: photographs of each patient, 1 or more.
         size: side of a photograph in pixels, 32 to 1024.
+        view: "close-up" of 30 mm of skin, or the whole "face".
         seed: of everything.
         workers: threads; the images do not depend on it.
 
@@ -45,11 +51,14 @@ def phantom(
         size=(size, 32, 1024),
         workers=(workers, 1, 64),
     )
+    if view not in ("close-up", "face"):
+        raise ConfigError(f"source phantom: view={view!r}, expected close-up or face.")
+    write = _write if view == "close-up" else _write_face
     counts = {**dict.fromkeys(COMMON, n_common), **dict.fromkeys(RARE, n_rare)}
     patients = [make_patient(label, i, seed=seed) for label, n in counts.items() for i in range(n)]
     (out / "images").mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(workers) as pool:
-        made = pool.map(lambda patient: _write(patient, out, photographs, size, seed), patients)
+        made = pool.map(lambda patient: write(patient, out, photographs, size, seed), patients)
         return source_read(list(itertools.chain.from_iterable(made)), out)
 
 
@@ -70,6 +79,28 @@ def _write(
         pixels = take_photograph(patient, photo, size=size, seed=seed)
         Image.fromarray(pixels).save(out / "images" / f"{image_id}.png", compress_level=1)
         rows.append(_row(patient, image_id, seed))
+    return rows
+
+
+def _write_face(
+    patient: Patient, out: Path, photographs: int, size: int, seed: int
+) -> list[Mapping[str, str]]:
+    from fewskin.data.phantom_faces import take_face
+    from fewskin.face.landmark_files import write_landmarks
+    from fewskin.face.landmarks import Landmarks
+    from fewskin.face.pictures import save_png
+
+    rows: list[Mapping[str, str]] = []
+    for photo in range(photographs):
+        image_id = f"{patient.patient_id}-{photo}"
+        made = take_face(patient, photo, size=size, seed=seed)
+        save_png(out / "images" / f"{image_id}.png", made.pixels)
+        save_png(out / "masks" / f"{image_id}.png", made.condition)
+        save_png(out / "masks" / f"{image_id}_face.png", made.face)
+        (out / "landmarks").mkdir(exist_ok=True)
+        write_landmarks(Landmarks(made.landmarks), out / "landmarks" / f"{image_id}.npz")
+        more = {"view": "face", "mask_path": f"masks/{image_id}.png"}
+        rows.append({**_row(patient, image_id, seed), **more})
     return rows
 
 

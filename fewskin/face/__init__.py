@@ -1,0 +1,1 @@
+"""3D faces: landmarks, models, fitting, textures and renders."""

@@ -1,0 +1,87 @@
+"""The outer border of a face's mesh, and how far from it each texel is."""
+
+import numpy as np
+import numpy.typing as npt
+
+from fewskin.errors import DataError
+from fewskin.face.model import FaceModel
+from fewskin.face.texture import atlas_of
+
+__all__ = ["border_distance", "border_vertices", "outward"]
+
+_NOSE_TIP = 4  # landmark
+_ANGLES, _RADII, _REACH_CM = 120, 48, 16.0
+
+Floats = npt.NDArray[np.float32]
+
+
+def border_vertices(model: FaceModel, only: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """Return the vertices of the longest border of a part of a mesh; holes have shorter ones.
+
+    Args:
+        model: face model.
+        only: (T,) triangles of the part.
+
+    Raises:
+        DataError: the part has no border.
+    """
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    triangles = model.triangles[only]
+    edges = np.sort(triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1)
+    pairs, counts = np.unique(edges, axis=0, return_counts=True)
+    open_ = pairs[counts == 1]
+    if not len(open_):
+        raise DataError(f"model {model.name!r}: this part of its mesh has no border.")
+    n = len(model.vertices)
+    graph = coo_matrix((np.ones(len(open_)), (open_[:, 0], open_[:, 1])), shape=(n, n))
+    _, loop = connected_components(graph, directed=False)
+    lengths = np.linalg.norm(np.diff(model.vertices[open_], axis=1)[:, 0], axis=1)
+    longest = np.bincount(loop[open_[:, 0]], lengths, n).argmax()
+    return np.unique(open_[loop[open_[:, 0]] == longest])
+
+
+def border_distance(model: FaceModel, side: int, *regions: str) -> Floats:
+    """Return (S, S) cm from each texel to the outer border of these `REGIONS`, on the mean face.
+
+    0 outside the charts and outside the regions.
+
+    Args:
+        model: face model.
+        side: texels of the texture.
+        regions: names.
+    """
+    from scipy.spatial import cKDTree
+
+    only = model.in_region(*regions)
+    atlas = atlas_of(model, side)
+    border = cKDTree(model.vertices[border_vertices(model, only)])
+    distance = border.query(atlas.at_texels(model.vertices))[0].astype(np.float32)
+    return atlas.image(distance * only[atlas.triangle])
+
+
+def outward(model: FaceModel, values: Floats, side: int) -> Floats:
+    """Return (S, S) in [0, 1]: the most of a map on the way from the nose to each texel.
+
+    On the mean face seen from the front, in a polar grid that evens out specks.
+
+    Args:
+        model: face model.
+        values: (S, S) in [0, 1].
+        side: S.
+    """
+    from scipy.ndimage import gaussian_filter, map_coordinates
+
+    atlas = atlas_of(model, side)
+    flat = atlas.at_texels(model.vertices) - model.landmarks(model.vertices)[_NOSE_TIP]
+    angle = (np.arctan2(flat[:, 1], flat[:, 0]) / (2.0 * np.pi) % 1.0) * _ANGLES
+    radius = np.minimum(np.linalg.norm(flat, axis=1) / _REACH_CM, 0.999) * _RADII
+    bins = angle.astype(int) % _ANGLES * _RADII + radius.astype(int)
+    counts = np.bincount(bins, minlength=_ANGLES * _RADII)
+    totals = np.bincount(bins, atlas.values(values), _ANGLES * _RADII)
+    grid = (totals / np.maximum(counts, 1)).reshape(_ANGLES, _RADII)
+    even = gaussian_filter(grid, (1.2, 0.8), mode=("wrap", "nearest"))
+    most = np.maximum.accumulate(np.clip(1.6 * even - 0.35, 0.0, 1.0), axis=1)
+    places = [angle - 0.5, radius - 0.5]
+    return atlas.image(map_coordinates(most, places, order=1, mode="grid-wrap").astype(np.float32))

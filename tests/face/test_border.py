@@ -1,0 +1,38 @@
+import numpy as np
+
+from fewskin.face.border import border_distance, border_vertices, outward
+from fewskin.face.texture import atlas_of
+from fewskin.face.topology import FACE_OVAL
+from tests.face.mean_face import mean_face
+
+PARTS = ("face", "lips", "eyes", "mouth")
+
+
+def test_the_border_of_the_landmark_mesh_is_the_oval() -> None:
+    model = mean_face(96).model
+    found = border_vertices(model, model.in_region(*PARTS))
+    assert set(found) == set(FACE_OVAL)
+
+
+def test_distance_is_0_on_the_border_and_grows_to_the_nose() -> None:
+    model = mean_face(96).model
+    distance = border_distance(model, 128, *PARTS)
+    atlas = atlas_of(model, 128)
+    points = atlas.at_texels(model.vertices)
+    tip = np.linalg.norm(points - model.vertices[4], axis=1).argmin()
+    inside = atlas.values(distance)
+    assert inside[tip] > 5.0
+    assert inside.min() < 0.2
+    assert (distance[~atlas.covered] <= inside.max()).all()
+
+
+def test_outward_covers_what_lies_behind_a_bar_and_nothing_before_it() -> None:
+    model = mean_face(96).model
+    atlas = atlas_of(model, 128)
+    points = atlas.at_texels(model.vertices) - model.vertices[4]
+    above = (points[:, 1] > 3.0) & (abs(points[:, 0]) < 2.0)
+    bar = above & (points[:, 1] < 5.0)
+    made = atlas.values(outward(model, atlas.image(bar.astype(np.float32)), 128))
+    assert made[above & (points[:, 1] > 6.5) & (abs(points[:, 0]) < 0.5)].min() > 0.9
+    assert made[points[:, 1] < 0.0].max() < 0.05
+    assert not outward(model, np.zeros((128, 128), np.float32), 128).any()

@@ -1,0 +1,103 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from fewskin.data.arrays import table_from_arrays
+from fewskin.errors import ConfigError
+from fewskin.face.landmarks import Landmarks, Reason
+from fewskin.face.pictures import as_pixels
+from fewskin.generators import face3d
+from fewskin.generators.face3d import Face3D, Face3DSampler
+from fewskin.protocols import ImageTable
+from tests.face.mean_face import landmarks_at, mean_face
+
+SIZE = 96
+
+
+class _Known:
+    """Knows where the faces of these tests are; the second picture has none."""
+
+    def __init__(self, **settings: object) -> None:
+        pass
+
+    def __enter__(self) -> "_Known":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def detect(self, images: list[np.ndarray]) -> list[Landmarks | Reason]:
+        found: list[Landmarks | Reason] = [landmarks_at(SIZE) for _ in images]
+        found[1] = Reason("no_face", "no face was found.")
+        return found
+
+
+@pytest.fixture
+def support(monkeypatch: pytest.MonkeyPatch) -> ImageTable:
+    monkeypatch.setattr(face3d, "MediapipeProvider", _Known)
+    images = [
+        as_pixels(mean_face(SIZE, tone=t, seed=i).image) for i, t in enumerate((0.1, 0.4, 0.8))
+    ]
+    pixels = np.stack(images).transpose(0, 3, 1, 2)
+    return table_from_arrays(pixels, ["rosacea", "acne", "rosacea"])
+
+
+def test_views_are_of_their_parents_and_keep_their_tone(
+    support: ImageTable, tmp_path: Path
+) -> None:
+    sampler = Face3D(side=128).adapt(support, seed=0, out=tmp_path)
+    made = sampler.sample("rosacea", list(range(8)))
+    assert not made.rejected
+    assert len(set(made.parents)) == 2
+    light = support.rows["image_id"][0]
+    middle = made.images[:, :, 40:56, 40:56].float().mean((1, 2, 3))
+    pale = torch.tensor([parents == (light,) for parents in made.parents])
+    assert middle[pale].min() > middle[~pale].max()
+    assert all(abs(params["yaw_deg"]) <= 20 for params in made.params)
+    assert len({tuple(image.flatten()[::97].tolist()) for image in made.images}) == 8
+
+
+def test_a_photograph_without_a_face_is_rejected_with_its_reason(
+    support: ImageTable, tmp_path: Path
+) -> None:
+    made = Face3D(side=128).adapt(support, seed=0, out=tmp_path).sample("acne", [1, 2])
+    assert set(made.rejected) == {0, 1}
+    assert made.rejected[0].startswith("no_face in ")
+
+
+def test_saved_samplers_and_single_samples_are_the_same(
+    support: ImageTable, tmp_path: Path
+) -> None:
+    sampler = Face3D(side=128).adapt(support, seed=0, out=tmp_path)
+    sampler.save(tmp_path / "saved")
+    loaded = Face3DSampler.load(tmp_path / "saved")
+    made = sampler.sample("rosacea", [3, 4], knobs={"yaw_deg": 35.0})
+    alone = loaded.sample("rosacea", [4], knobs={"yaw_deg": 35.0})
+    assert torch.equal(made.images[1:], alone.images)
+    assert replace(sampler.settings) == loaded.settings
+
+
+def test_unknown_modes_and_models_are_refused(support: ImageTable, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="expected view"):
+        Face3D(mode="transplant")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="model=nowhere"):
+        Face3D(model="nowhere").adapt(support, seed=0, out=tmp_path)
+
+
+def test_real_faces_are_found_and_turned(realdata: Path, tmp_path: Path) -> None:
+    pytest.importorskip("mediapipe")
+    files = sorted((realdata / "faces_sfhq" / "large").glob("*.jpg"))[:2]
+    images = [np.asarray(Image.open(file).convert("RGB").resize((160, 160))) for file in files]
+    table = table_from_arrays(np.stack(images).transpose(0, 3, 1, 2), ["a", "b"])
+    sampler = Face3D(side=256).adapt(table, seed=0, out=tmp_path)
+    for label in ("a", "b"):
+        still = sampler.sample(label, [5], knobs=dict.fromkeys(sampler.knobs, 0.0))
+        assert not still.rejected
+        own = table.images()[table.labels.index(label)]
+        error = (still.images[0].float() - own.float()).square().mean() / 255**2
+        assert -10 * torch.log10(error) > 27
+        assert not torch.equal(sampler.sample(label, [5]).images, still.images)
