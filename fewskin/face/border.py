@@ -7,16 +7,17 @@ from fewskin.errors import DataError
 from fewskin.face.model import FaceModel
 from fewskin.face.texture import atlas_of
 
-__all__ = ["border_distance", "border_vertices", "outward"]
+__all__ = ["border_distance", "border_edges", "outward"]
 
 _NOSE_TIP = 4  # landmark
+_STEP_CM = 0.1  # between points of a border
 _ANGLES, _RADII, _REACH_CM = 120, 48, 16.0
 
 Floats = npt.NDArray[np.float32]
 
 
-def border_vertices(model: FaceModel, only: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-    """Return the vertices of the longest border of a part of a mesh; holes have shorter ones.
+def border_edges(model: FaceModel, only: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """Return the (n, 2) edges of the longest border of a part of a mesh; holes have shorter ones.
 
     Args:
         model: face model.
@@ -39,7 +40,15 @@ def border_vertices(model: FaceModel, only: npt.NDArray[np.bool_]) -> npt.NDArra
     _, loop = connected_components(graph, directed=False)
     lengths = np.linalg.norm(np.diff(model.vertices[open_], axis=1)[:, 0], axis=1)
     longest = np.bincount(loop[open_[:, 0]], lengths, n).argmax()
-    return np.unique(open_[loop[open_[:, 0]] == longest])
+    return np.asarray(open_[loop[open_[:, 0]] == longest], dtype=np.int64)
+
+
+def _along(ends: Floats) -> Floats:
+    """Return points at most _STEP_CM apart along (n, 2, 3) edges."""
+    lengths = np.linalg.norm(ends[:, 1] - ends[:, 0], axis=1)
+    n = int(np.ceil(lengths.max() / _STEP_CM)) + 1
+    shares = np.linspace(0.0, 1.0, n, dtype=np.float32)[:, None, None]
+    return np.asarray(ends[:, 0] + shares * (ends[:, 1] - ends[:, 0])).reshape(-1, 3)
 
 
 def border_distance(model: FaceModel, side: int, *regions: str) -> Floats:
@@ -56,7 +65,7 @@ def border_distance(model: FaceModel, side: int, *regions: str) -> Floats:
 
     only = model.in_region(*regions)
     atlas = atlas_of(model, side)
-    border = cKDTree(model.vertices[border_vertices(model, only)])
+    border = cKDTree(_along(model.vertices[border_edges(model, only)]))
     distance = border.query(atlas.at_texels(model.vertices))[0].astype(np.float32)
     return atlas.image(distance * only[atlas.triangle])
 

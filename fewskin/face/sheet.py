@@ -30,6 +30,7 @@ Floats = npt.NDArray[np.float32]
 Array = npt.NDArray[np.floating]
 
 _POINTS: Final = 2  # along a pixel's side
+_LIT_CM: Final = 2.0  # beyond the mesh, where a change of light ends
 _EVEN: Final = 2.0  # cells over which the sheet's normals are evened out
 _CELLS: Final = 56  # of the grid along the longer side
 _HALVINGS: Final = 4  # sizes the photograph is kept at
@@ -52,6 +53,7 @@ class Sheet:
         places: (N, 2) where the points are in the photograph, pixels; beyond its border too.
         points: (N, 3) of them in camera axes, cm.
         moving: (N,) share of the head's movement that each takes part in.
+        lit: (N,) share of a change of light: 1 on the mesh, 0 well outside, where a wall may be.
         triangles: (T, 3).
     """
 
@@ -62,6 +64,7 @@ class Sheet:
     places: Array
     points: Array
     moving: Array
+    lit: Array
     triangles: npt.NDArray[np.int32]
 
     def draw(
@@ -121,7 +124,7 @@ class Sheet:
         """Return (N, 3) by which the light of the points changes."""
         new = _normals(turned.reshape(*self.grid, 3))
         ratio = shading(after, new) / shading(before, self._own_normals)
-        return np.asarray(1.0 + (ratio.reshape(-1, 3) - 1.0) * self.moving[:, None], np.float32)
+        return np.asarray(1.0 + (ratio.reshape(-1, 3) - 1.0) * self.lit[:, None], np.float32)
 
 
 def _flat(points: Array, view: View) -> Array:
@@ -187,6 +190,7 @@ def depth_sheet(
         places=np.stack([x, y], -1).reshape(-1, 2),
         points=np.concatenate([flat, filled[..., None]], -1).reshape(-1, 3),
         moving=(1.0 - part * part * (3.0 - 2.0 * part)).ravel(),
+        lit=(np.clip(1.0 - cm / _LIT_CM, 0.0, 1.0) ** 2).ravel(),
         triangles=_grid_triangles(len(rows), len(columns)),
     )
 

@@ -1,6 +1,6 @@
 import numpy as np
 
-from fewskin.face.border import border_distance, border_vertices, outward
+from fewskin.face.border import border_distance, border_edges, outward
 from fewskin.face.texture import atlas_of
 from fewskin.face.topology import FACE_OVAL
 from tests.face.mean_face import mean_face
@@ -10,8 +10,9 @@ PARTS = ("face", "lips", "eyes", "mouth")
 
 def test_the_border_of_the_landmark_mesh_is_the_oval() -> None:
     model = mean_face(96).model
-    found = border_vertices(model, model.in_region(*PARTS))
-    assert set(found) == set(FACE_OVAL)
+    found = border_edges(model, model.in_region(*PARTS))
+    assert set(found.ravel()) == set(FACE_OVAL)
+    assert len(found) == len(FACE_OVAL)
 
 
 def test_distance_is_0_on_the_border_and_grows_to_the_nose() -> None:
@@ -24,6 +25,16 @@ def test_distance_is_0_on_the_border_and_grows_to_the_nose() -> None:
     assert inside[tip] > 5.0
     assert inside.min() < 0.2
     assert (distance[~atlas.covered] <= inside.max()).all()
+
+
+def test_the_middle_of_a_border_edge_is_on_the_border() -> None:
+    model = mean_face(96).model
+    ends = model.vertices[border_edges(model, model.in_region(*PARTS))]
+    longest = ends[np.linalg.norm(ends[:, 1] - ends[:, 0], axis=1).argmax()]
+    distance = border_distance(model, 256, *PARTS)
+    atlas = atlas_of(model, 256)
+    apart = np.linalg.norm(atlas.at_texels(model.vertices) - longest.mean(0), axis=1)
+    assert atlas.values(distance)[apart.argmin()] < 0.15
 
 
 def test_outward_covers_what_lies_behind_a_bar_and_nothing_before_it() -> None:
