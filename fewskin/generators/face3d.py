@@ -24,6 +24,7 @@ from fewskin.errors import ConfigError, DataError
 from fewskin.face.geometry import load_geometry
 from fewskin.face.landmark_checks import Limits
 from fewskin.face.landmarks import Landmarks, Reason
+from fewskin.face.match import with_grain_of
 from fewskin.face.mediapipe_provider import MediapipeProvider
 from fewskin.face.model import FaceModel
 from fewskin.face.pictures import as_linear, as_pixels
@@ -132,9 +133,11 @@ class Face3DSampler:
                 rejected[i] = subject
                 params.append({})
                 continue
-            scene = draw_scene(np.random.default_rng(int(seed)), ranges, subject.model)
-            made = picture_of(subject, scene, images.shape[-1])
-            images[i] = torch.from_numpy(as_pixels(made.image)).permute(2, 0, 1)
+            rng = np.random.default_rng(int(seed))
+            scene = draw_scene(rng, ranges, subject.model)
+            made = as_pixels(picture_of(subject, scene, images.shape[-1]).image)
+            own = images[i].permute(1, 2, 0).numpy()
+            images[i] = torch.from_numpy(with_grain_of(own, made, rng)).permute(2, 0, 1)
             params.append(scene.params)
         return Samples(images, self.support.parents(rows), params, rejected)
 

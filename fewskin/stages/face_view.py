@@ -37,8 +37,10 @@ def face_view(
     import pandas as pd
 
     from fewskin.data.support_images import knob_values
+    from fewskin.face.contact import fitted_to
     from fewskin.face.fit_folder import people_in
     from fewskin.face.folder_work import Pixels, Row, each_person
+    from fewskin.face.match import with_grain_of
     from fewskin.face.people import Person
     from fewskin.face.pictures import as_pixels, label_map, save_png
     from fewskin.face.scene import KNOBS, VIEWS, draw_scene, picture_of
@@ -56,7 +58,8 @@ def face_view(
             scene = draw_scene(rng, ranges, subject.model)
             made = picture_of(subject, scene, size)
             name = f"{person.image_id}_{k}"
-            pictures.append(as_pixels(made.image))
+            own = fitted_to(person.pixels, size)
+            pictures.append(with_grain_of(own, as_pixels(made.image), rng))
             save_png(out / "images" / f"{name}.png", pictures[-1])
             save_png(out / "masks" / f"{name}.png", label_map(made))
             shape = {"image_id": name, "path": f"images/{name}.png", "parent_ids": person.image_id}
