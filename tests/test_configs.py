@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from fewskin.catalogue import config_groups, examples, verbs
+from fewskin.catalogue import config_groups, examples, spoken, typed, verbs
 from fewskin.cli import compose_config, experiment_settings, stage_keys
 from fewskin.experiment import experiment_from
 from fewskin.paths import configs_dir
@@ -72,11 +72,13 @@ def test_every_plugin_has_a_config(kind: str) -> None:
 def test_a_verb_composes_and_shows_examples(verb: str) -> None:
     config = compose_config(verb, ["data.path=somewhere"], stage_keys(verb))
     assert config["data"] == {"path": "somewhere"}
-    assert all(line.startswith(f"fewskin {verb} ") for line in examples(verb))
+    assert all(line.startswith(f"fewskin {spoken(verb)} ") for line in examples(verb))
     assert examples(verb)
 
 
 @pytest.mark.parametrize("verb", sorted(set(verbs()) - {"run", "list", "doctor"}))
 def test_the_examples_of_a_verb_use_keys_it_has(verb: str) -> None:
     for line in examples(verb):
-        compose_config(verb, line.split(" (")[0].split()[2:], stage_keys(verb))
+        named, words = typed(line.split(" (")[0].split()[1:])
+        assert named == verb
+        compose_config(verb, words, stage_keys(verb))

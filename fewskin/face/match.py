@@ -1,9 +1,9 @@
 """Give a render the fine grain of its photograph, which averaging has taken away.
 
 A render averages several points a pixel, so it has less sensor noise than the photograph: a cue
-that tells the two apart. Grain is measured by the mask of Immerkaer, Fast noise variance estimation,
-1996, https://doi.org/10.1006/cviu.1996.0060. Differs from the paper: the median of the answers in
-place of their mean, so that edges and pores hardly count.
+that tells the two apart. Grain is measured by the mask of Immerkaer, Fast noise variance
+estimation, 1996, https://doi.org/10.1006/cviu.1996.0060. Differs from the paper: the median of
+the answers in place of their mean, so that edges and pores hardly count.
 """
 
 from typing import Final

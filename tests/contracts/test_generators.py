@@ -17,6 +17,8 @@ TINY = {"fit_steps": 5, "steps": 5, "adapt_steps": 5, "backbone": "conv4", "batc
 
 @pytest.mark.parametrize("name", list_plugins("generators"))
 def test_generator_keeps_the_contract(name: str, tmp_path: Path) -> None:
+    if name == "face3d":
+        pytest.importorskip("mediapipe", reason="face3d finds faces with the extra `landmarks`")
     known = keywords(find("generators", name))
     tiny = {key: value for key, value in TINY.items() if key in known}
     check_generator(make("generators", {"name": name, **tiny}), tmp_path)
