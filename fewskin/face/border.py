@@ -1,5 +1,7 @@
 """The outer border of a face's mesh, and how far from it each texel is."""
 
+from weakref import WeakKeyDictionary
+
 import numpy as np
 import numpy.typing as npt
 
@@ -14,6 +16,11 @@ _STEP_CM = 0.1  # between points of a border
 _ANGLES, _RADII, _REACH_CM = 120, 48, 16.0
 
 Floats = npt.NDArray[np.float32]
+
+
+_KNOWN: WeakKeyDictionary[FaceModel, dict[tuple[int, tuple[str, ...]], Floats]] = (
+    WeakKeyDictionary()
+)
 
 
 def border_edges(model: FaceModel, only: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
@@ -54,13 +61,21 @@ def _along(ends: Floats) -> Floats:
 def border_distance(model: FaceModel, side: int, *regions: str) -> Floats:
     """Return (S, S) cm from each texel to the outer border of these `REGIONS`, on the mean face.
 
-    0 outside the charts and outside the regions.
+    0 outside the charts and outside the regions. Made once for each model, side and regions; not to
+    be changed.
 
     Args:
         model: face model.
         side: texels of the texture.
         regions: names.
     """
+    known = _KNOWN.setdefault(model, {})
+    if (side, regions) not in known:
+        known[side, regions] = _distance(model, side, regions)
+    return known[side, regions]
+
+
+def _distance(model: FaceModel, side: int, regions: tuple[str, ...]) -> Floats:
     from scipy.spatial import cKDTree
 
     only = model.in_region(*regions)

@@ -22,9 +22,10 @@ from fewskin.errors import DataError
 from fewskin.face.mirror import mirror_of
 from fewskin.face.model import REGIONS, FaceModel
 from fewskin.face.surroundings import surroundings_of
-from fewskin.face.texture import Atlas, Texture, atlas_of, bilinear, smooth_step
+from fewskin.face.texture import Atlas, Texture, atlas_of, smooth_step
 from fewskin.face.zones import Zones, zones_of
 from fewskin.functional.pyramid import doubled, halved, push_pull
+from fewskin.functional.sampling import bilinear
 
 __all__ = ["Inpainter", "complete"]
 

@@ -16,8 +16,9 @@ import numpy.typing as npt
 
 from fewskin.errors import DataError
 from fewskin.face.fit_system import Modes, Priors, State, residuals, start, stepped
+from fewskin.face.landmarks import Landmarks, inter_ocular
 from fewskin.face.model import N_LANDMARKS, FaceModel
-from fewskin.face.topology import FACE_OVAL, LEFT_EYE_CORNERS, RIGHT_EYE_CORNERS, topology
+from fewskin.face.topology import FACE_OVAL, topology
 from fewskin.functional.mesh import vertex_normals
 from fewskin.functional.pose import View
 
@@ -169,18 +170,11 @@ def _problem(
         centres.append((x, y))
         placed.append((one - [x, y, 0.0])[known])
         states.append(start(modes, placed[-1], priors))
-        eyes = _eyes_apart(one)
-        by_model = _eyes_apart(whole.mean) * float(np.exp(states[-1].pose[2]))
+        eyes = inter_ocular(Landmarks(one))
+        by_model = inter_ocular(Landmarks(whole.mean)) * float(np.exp(states[-1].pose[2]))
         units.append(eyes if np.isfinite(eyes) else by_model)
     bases: list[Array] = [np.ones(len(one)) for one in placed]
     return _Problem(modes, known, placed, centres, units, states, bases, moves, notes)
-
-
-def _eyes_apart(points: Array) -> float:
-    """Distance between the middles of the eyes, in three dimensions where z is known."""
-    right, left = (points[list(pair)].mean(0) for pair in (RIGHT_EYE_CORNERS, LEFT_EYE_CORNERS))
-    apart = right - left
-    return float(np.linalg.norm(apart if np.isfinite(apart).all() else apart[:2]))
 
 
 def _checked(points: Array, there: npt.NDArray[np.bool_]) -> Array:

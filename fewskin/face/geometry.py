@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 
 from fewskin.errors import ConfigError
+from fewskin.face.analytic import analytic_head
 from fewskin.face.fit import Fit, fit
 from fewskin.face.landmark_model import landmark_model
 from fewskin.face.landmarks import Landmarks
 from fewskin.face.model import FaceModel, load_model
-from fewskin.paths import assets_dir
 
 __all__ = ["GEOMETRIES", "fitted", "load_geometry"]
 
@@ -28,7 +28,9 @@ def load_geometry(name: str) -> FaceModel | None:
     """
     if name == "landmark":
         return None
-    file = assets_dir() / "face" / "analytic_head.npz" if name == "analytic" else Path(name)
+    if name == "analytic":
+        return analytic_head()
+    file = Path(name)
     if file.is_dir():
         file = file / "model.npz"
     if not file.is_file():

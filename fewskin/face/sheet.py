@@ -22,7 +22,7 @@ from fewskin.functional.paint import Seen, paint
 from fewskin.functional.pigment import MELANIN
 from fewskin.functional.pose import View
 from fewskin.functional.pyramid import halved, push_pull
-from fewskin.functional.raster import Kernel, raster, zbuffer
+from fewskin.functional.raster import Kernel, zbuffer
 
 __all__ = ["Sheet", "depth_sheet"]
 
@@ -172,7 +172,7 @@ def depth_sheet(
     columns = (np.arange(-margin, np.ceil(width / cell) + margin + 1)) * cell
     rows = (np.arange(-margin, np.ceil(height / cell) + margin + 1)) * cell
     grid = _grid_view(view, columns, rows, cell)
-    depth = raster(grid.project(vertices), model.triangles, grid.size, kernel=kernel).depth
+    _, depth = zbuffer(grid.project(vertices), model.triangles, grid.size, kernel=kernel)
     known = np.isfinite(depth)
     away = distance_transform_edt(~known)
     cm = away * cell * float(np.median(depth[known])) / view.focal_px

@@ -17,7 +17,7 @@ from fewskin.face.model import FaceModel
 from fewskin.functional.mesh import vertex_normals
 from fewskin.functional.raster import raster
 
-__all__ = ["Atlas", "Texture", "atlas_of", "bilinear", "flat_areas", "smooth_step", "texel_normals"]
+__all__ = ["Atlas", "Texture", "atlas_of", "flat_areas", "smooth_step", "texel_normals"]
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -219,32 +219,3 @@ def smooth_step(values: npt.NDArray[np.floating], low: float, high: float) -> Fl
     """
     part = np.clip((values - low) / (high - low), 0.0, 1.0).astype(np.float32)
     return np.asarray(part * part * (3.0 - 2.0 * part))
-
-
-def bilinear(image: Floats, x: npt.NDArray[np.floating], y: npt.NDArray[np.floating]) -> Floats:
-    """Return (..., n) of a (..., H, W) image at (n,) pixel coordinates.
-
-    Pixel (0, 0) has its centre at (.5, .5); beyond the border the border is repeated.
-
-    Example:
-        >>> ramp = np.arange(4, dtype=np.float32)[None].repeat(2, axis=0)
-        >>> bilinear(ramp, np.array([0.5, 2.0, 9.0]), np.array([1.0, 1.0, 1.0])).tolist()
-        [0.0, 1.5, 3.0]
-    """
-    *more, height, width = image.shape
-    left = np.clip(np.asarray(x, np.float32) - np.float32(0.5), 0, width - 1)
-    top = np.clip(np.asarray(y, np.float32) - np.float32(0.5), 0, height - 1)
-    column = np.minimum(left.astype(np.int32), max(width - 2, 0))
-    row = np.minimum(top.astype(np.int32), max(height - 2, 0))
-    fx, fy = left - column, top - row
-    first = row.astype(np.intp) * width + column
-    beside = first + int(width > 1)
-    down = width * int(height > 1)
-    planes = image.reshape(-1, height * width)
-    made = np.empty((len(planes), len(first)), np.float32)
-    for plane, result in zip(planes, made, strict=True):
-        upper, lower = plane.take(first), plane[down:].take(first)
-        upper += (plane.take(beside) - upper) * fx
-        lower += (plane[down:].take(beside) - lower) * fx
-        np.add(upper, (lower - upper) * fy, out=result)
-    return made.reshape(*more, len(first))

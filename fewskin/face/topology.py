@@ -24,7 +24,6 @@ __all__ = [
     "LEFT_EYE_CORNERS",
     "LIPS_INNER",
     "LIPS_OUTER",
-    "MOUTH_CORNERS",
     "NOSE_TIP",
     "N_IRIS_POINTS",
     "N_LANDMARKS",
@@ -39,7 +38,6 @@ N_LANDMARKS = 468
 N_IRIS_POINTS = 10  # right then left: the centre and four points of each rim
 
 FOREHEAD, CHIN, NOSE_TIP = 10, 152, 4
-MOUTH_CORNERS = (61, 291)  # right, left
 RIGHT_EYE_CORNERS = (33, 133)  # outer, inner
 LEFT_EYE_CORNERS = (263, 362)
 

@@ -19,7 +19,6 @@ from fewskin.face.texture import (
     Atlas,
     Texture,
     atlas_of,
-    bilinear,
     flat_areas,
     smooth_step,
 )
@@ -27,6 +26,7 @@ from fewskin.functional.mesh import vertex_normals
 from fewskin.functional.pose import View
 from fewskin.functional.pyramid import halved
 from fewskin.functional.raster import zbuffer
+from fewskin.functional.sampling import bilinear
 
 __all__ = ["Seen", "Texture", "unwrap", "visibility"]
 

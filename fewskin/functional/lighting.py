@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Light", "ambient", "basis", "directional", "fit_light"]
+__all__ = ["Light", "ambient", "basis", "directional"]
 
 Array = npt.NDArray[np.floating]
 Floats = npt.NDArray[np.float32]
@@ -19,7 +19,6 @@ Floats = npt.NDArray[np.float32]
 _Y00, _Y1, _Y2, _Y20, _Y22 = 0.282095, 0.488603, 1.092548, 0.315392, 0.546274
 # What a matt surface keeps of each band, over pi: a lamp of radiance 1 from the front shades 1.
 _KEPT: Final = np.array([1.0, *[2.0 / 3.0] * 3, *[0.25] * 5])
-_BAND: Final = np.array([0, *[1] * 3, *[2] * 5])
 
 
 def basis(normals: Array) -> Floats:
@@ -103,31 +102,3 @@ def directional(
     unit = unit / np.linalg.norm(unit)
     kept = np.pi * _KEPT * basis(unit)
     return Light((level * kept[:, None] * np.asarray(colour)).astype(np.float32))
-
-
-def fit_light(
-    normals: Array, shading: Array, weights: Array | None = None, ridge: float = 0.05
-) -> Light:
-    """Return the light whose shading is nearest in squares, the higher bands held back.
-
-    Args:
-        normals: (n, 3) unit, in the scene's axes.
-        shading: (n, 3) or (n,), grey then.
-        weights: (n,) >= 0; all alike by default.
-        ridge: how much band l is held back, times l squared; 0 for plain least squares.
-
-    Example:
-        >>> normals = np.random.default_rng(0).normal(size=(99, 3))
-        >>> normals /= np.linalg.norm(normals, axis=1, keepdims=True)
-        >>> lamp = directional((1.0, 1.0, 1.0)).plus(ambient(0.5))
-        >>> found = fit_light(normals, lamp.shade(normals), ridge=0.0)
-        >>> bool(np.allclose(found.coefficients, lamp.coefficients, atol=1e-4))
-        True
-    """
-    rows = basis(normals).astype(np.float64)
-    wanted = np.asarray(shading, dtype=np.float64).reshape(len(rows), -1)
-    shares = np.ones(len(rows)) if weights is None else np.asarray(weights, dtype=np.float64)
-    shares = shares / max(shares.sum(), 1e-12)
-    square = rows.T @ (rows * shares[:, None]) + ridge * np.diag(_BAND**2.0) + 1e-9 * np.eye(9)
-    found = np.linalg.solve(square, rows.T @ (wanted * shares[:, None]))
-    return Light(np.broadcast_to(found, (9, 3)).astype(np.float32))

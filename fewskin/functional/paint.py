@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from fewskin.functional.raster import Kernel
 from fewskin.functional.raster_numpy import bary_numpy
-from fewskin.functional.sampling import blend, means, sample
+from fewskin.functional.sampling import bilinear, blend, means
 
 __all__ = ["Painted", "Seen", "paint", "paint_parts"]
 
@@ -110,13 +110,13 @@ def _painted(
     triangle = seen.triangle.ravel()[hit]
     bary = bary_numpy(seen.points, seen.triangles, seen.triangle, hit)
     uv = blend(seen.uv, seen.uv_triangles, triangle, bary)
-    colour = _look_up(texture[..., :3], uv)
+    colour = _look_up(np.moveaxis(texture[..., :3], -1, 0), uv)
     if gain is not None:
         colour *= blend(gain, seen.triangles, triangle, bary)
     cover = np.ones((len(hit), 1), np.float32)
     if opacity is not None:
-        cover = _look_up(opacity[..., None], uv)
-    masks = _look_up(np.moveaxis(layers, 0, -1), uv)
+        cover = _look_up(opacity[None], uv)
+    masks = _look_up(layers, uv)
     made = means(np.concatenate([colour * cover, cover, masks], 1), hit, seen.size, seen.s)
     return Painted(made[..., :3], made[..., 3], np.moveaxis(made[..., 4:], -1, 0))
 
@@ -138,9 +138,11 @@ def paint_parts(seen: Seen, part: npt.NDArray[np.uint8], n_parts: int) -> Floats
     return means(member.astype(np.float32), hit, seen.size, seen.s)
 
 
-def _look_up(texture: Floats, uv: Floats) -> Floats:
-    height, width = texture.shape[:2]
-    return sample(texture, uv[:, 0] * width, (1.0 - uv[:, 1]) * height)
+def _look_up(planes: Floats, uv: Floats) -> Floats:
+    """Return (n, C) of (C, h, w) at texture coordinates."""
+    height, width = planes.shape[1:]
+    planes = np.ascontiguousarray(planes, np.float32)
+    return bilinear(planes, uv[:, 0] * width, (1.0 - uv[:, 1]) * height).T
 
 
 def _compiled(kernel: str) -> bool:

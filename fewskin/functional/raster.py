@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from fewskin.errors import ConfigError, MissingExtra
 
-__all__ = ["Kernel", "Raster", "interpolate", "raster", "zbuffer"]
+__all__ = ["Kernel", "Raster", "raster", "zbuffer"]
 
 Kernel = Literal["auto", "numba", "numpy", "torch"]
 Floats = npt.NDArray[np.float32]
@@ -148,19 +148,3 @@ def _chosen(kernel: str) -> str:
     if kernel != "auto":
         return kernel
     return "numba" if present else "numpy"
-
-
-def interpolate(seen: Raster, values: npt.NDArray[np.floating], triangles: Ints) -> Floats:
-    """Return (H, W, C) float32 of values at vertices, 0 where nothing is.
-
-    Args:
-        seen: of `raster`.
-        values: (V, C).
-        triangles: (T, 3) into `values`; not those of the raster where a mesh has more than one
-            set, such as texture coordinates.
-    """
-    hit = seen.triangle >= 0
-    corners = np.asarray(values, np.float32)[triangles[seen.triangle[hit]]]  # (n, 3, C)
-    made = np.zeros((*seen.triangle.shape, corners.shape[2]), dtype=np.float32)
-    made[hit] = np.einsum("nkc,nk->nc", corners, seen.bary[hit])
-    return made

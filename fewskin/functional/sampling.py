@@ -1,35 +1,40 @@
-"""Look-ups in pictures, on meshes, and means over pixels; channels come last."""
+"""Look-ups in pictures and on meshes, and means over pixels."""
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["blend", "means", "sample"]
+__all__ = ["bilinear", "blend", "means"]
 
 Floats = npt.NDArray[np.float32]
 
 
-def sample(image: Floats, x: npt.NDArray[np.floating], y: npt.NDArray[np.floating]) -> Floats:
-    """Return (n, C) float32 of an (H, W, C) image at (n,) pixel coordinates, linear between pixels.
+def bilinear(image: Floats, x: npt.NDArray[np.floating], y: npt.NDArray[np.floating]) -> Floats:
+    """Return (..., n) of a (..., H, W) image at (n,) pixel coordinates.
 
     Pixel (0, 0) has its centre at (.5, .5); beyond the border the border is repeated.
 
     Example:
-        >>> ramp = np.arange(4, dtype=np.float32)[None, :, None].repeat(2, axis=0)
-        >>> sample(ramp, np.array([0.5, 2.0, 9.0]), np.array([1.0, 1.0, 1.0])).ravel().tolist()
+        >>> ramp = np.arange(4, dtype=np.float32)[None].repeat(2, axis=0)
+        >>> bilinear(ramp, np.array([0.5, 2.0, 9.0]), np.array([1.0, 1.0, 1.0])).tolist()
         [0.0, 1.5, 3.0]
     """
-    height, width, n_channels = image.shape
-    left = np.clip(x - np.float32(0.5), 0, width - 1)
-    top = np.clip(y - np.float32(0.5), 0, height - 1)
-    column = np.minimum(left.astype(np.int64), max(width - 2, 0))
-    row = np.minimum(top.astype(np.int64), max(height - 2, 0))
-    first = row * width + column
-    right, down = int(width > 1), width * int(height > 1)
-    fx, fy = (left - column)[:, None], (top - row)[:, None]
-    flat = image.reshape(height * width, n_channels)
-    upper = flat[first] * (1 - fx) + flat[first + right] * fx
-    lower = flat[first + down] * (1 - fx) + flat[first + down + right] * fx
-    return np.asarray(upper * (1 - fy) + lower * fy, dtype=np.float32)
+    *more, height, width = image.shape
+    left = np.clip(np.asarray(x, np.float32) - np.float32(0.5), 0, width - 1)
+    top = np.clip(np.asarray(y, np.float32) - np.float32(0.5), 0, height - 1)
+    column = np.minimum(left.astype(np.int32), max(width - 2, 0))
+    row = np.minimum(top.astype(np.int32), max(height - 2, 0))
+    fx, fy = left - column, top - row
+    first = row.astype(np.intp) * width + column
+    beside = first + int(width > 1)
+    down = width * int(height > 1)
+    planes = image.reshape(-1, height * width)
+    made = np.empty((len(planes), len(first)), np.float32)
+    for plane, result in zip(planes, made, strict=True):
+        upper, lower = plane.take(first), plane[down:].take(first)
+        upper += (plane.take(beside) - upper) * fx
+        lower += (plane[down:].take(beside) - lower) * fx
+        np.add(upper, (lower - upper) * fy, out=result)
+    return made.reshape(*more, len(first))
 
 
 def blend(

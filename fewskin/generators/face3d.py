@@ -11,6 +11,7 @@ A photograph in which no face is found gives no samples: they are rejected, with
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -153,10 +154,11 @@ class Face3DSampler:
         pixels = self.support.images[row].permute(1, 2, 0).numpy()
         face = Landmarks(self.faces.points[row].numpy())
         try:
-            return subject_of(as_linear(pixels), face, self._geometry(), side=self.settings.side)
+            return subject_of(as_linear(pixels), face, self._geometry, side=self.settings.side)
         except DataError as error:
             return f"{self.support.image_ids[row]}: {error}"
 
+    @cached_property
     def _geometry(self) -> FaceModel | None:
         return load_geometry(self.settings.model)
 

@@ -27,13 +27,13 @@ from fewskin.data.images import decode
 from fewskin.data.source import list_images
 from fewskin.errors import DataError
 from fewskin.face.geometry import fitted, load_geometry
-from fewskin.face.landmarks import Landmarks
+from fewskin.face.landmarks import Landmarks, inter_ocular
 from fewskin.face.mediapipe_provider import MediapipeProvider
 from fewskin.face.people import shrunk
 from fewskin.face.pictures import as_linear, as_pixels
 from fewskin.face.render import Render
 from fewskin.face.subject import Subject, subject_of
-from fewskin.face.topology import LEFT_EYE_CORNERS, LIPS_OUTER, RIGHT_EYE_CORNERS
+from fewskin.face.topology import LIPS_OUTER
 from fewskin.functional.pose import angles_of
 
 SIZE, YAWS = 512, (0, 15, 30, 45)
@@ -100,9 +100,8 @@ def again(subject: Subject, yaw: float, provider: MediapipeProvider) -> Row:
     made = subject.picture(view)
     found = provider.detect([as_pixels(made.image)])[0]
     drawn = view.project(subject.model.landmarks(subject.fit.vertices))
-    space = subject.model.landmarks(subject.fit.vertices)
-    eyes = [space[list(pair)].mean(0) for pair in (LEFT_EYE_CORNERS, RIGHT_EYE_CORNERS)]
-    unit = np.linalg.norm(eyes[0] - eyes[1]) * view.focal_px / np.median(drawn[:, 2])
+    space = Landmarks(subject.model.landmarks(subject.fit.vertices))
+    unit = inter_ocular(space) * view.focal_px / np.median(drawn[:, 2])
     names = f"yaw {yaw}, all, %", f"yaw {yaw}, shown, %"
     if not isinstance(found, Landmarks):
         return dict.fromkeys(names, float("nan"))
