@@ -26,7 +26,9 @@ from fewskin.functional.pose import angles_of
 from fewskin.paths import atomic_write
 from fewskin.tables import write_table
 
-__all__ = ["fit_folder", "people_in"]
+__all__ = ["MAX_SIDE", "fit_folder", "people_in"]
+
+MAX_SIDE = 1024  # pixels larger photographs are shrunk to
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +54,7 @@ def people_in(path: Path, model: str, landmarks: str, out: Path) -> People:
     if (path / "faces.csv").is_file():
         return read_people(path)
     if not (out / "fit" / "faces.csv").is_file():
-        fit_folder(path, model, landmarks, 1024, out / "fit")
+        fit_folder(path, model, landmarks, MAX_SIDE, out / "fit")
     return read_people(out / "fit")
 
 

@@ -94,26 +94,19 @@ def _draw(
     unfitted: bool,
     out: Path,
 ) -> "pd.DataFrame":
-    from fewskin.data.leakage import guard
-    from fewskin.data.predictions import prediction_rows
-    from fewskin.data.splits import select
-    from fewskin.seeding import seed_for
-
-    task, fold, shots, draw = (cell[name] for name in ("task", "fold", "shots", "draw"))
-    chosen = select(roles, task=task, shots=shots, draw=draw, fold=fold)
-    used = [*chosen["support"], *(chosen["base"] if task == "generalised" else [])]
-    guard(roles, table.rows, task=task, fold=fold, used=used)
-    mine = seed_for(seed, "train", shots, draw)
-    work = out / "work" / str(draw)
-    fitted = learner.fit(None, seed=mine, out=work) if unfitted else learner
-    support, test = (table.with_ids(chosen[role]) for role in ("support", "test"))
-    base = table.with_ids(chosen["base"]) if task == "generalised" else None
-    predictor: Predictor = fitted.adapt(support, extra=None, base=base, seed=mine, out=work)
-    _remove(work)
-    return prediction_rows(predictor, test, cell)
-
-
-def _remove(work: Path) -> None:
     import shutil
 
+    from fewskin.data.cell_tables import cell_tables
+    from fewskin.data.predictions import prediction_rows
+    from fewskin.seeding import seed_for
+
+    named = {name: cell[name] for name in ("task", "fold", "shots", "draw")}
+    rows = cell_tables(table, roles, **named)
+    mine = seed_for(seed, "train", cell["shots"], cell["draw"])
+    work = out / "work" / str(cell["draw"])
+    fitted = learner.fit(None, seed=mine, out=work) if unfitted else learner
+    predictor: Predictor = fitted.adapt(
+        rows.support, extra=None, base=rows.base, seed=mine, out=work
+    )
     shutil.rmtree(work, ignore_errors=True)
+    return prediction_rows(predictor, rows.test, cell)

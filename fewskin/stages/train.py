@@ -59,38 +59,24 @@ def train(
     """
     import json
 
+    from fewskin.data.cell_tables import cell_tables
     from fewskin.data.images import open_table
-    from fewskin.data.leakage import guard
-    from fewskin.data.splits import select
     from fewskin.paths import atomic_write
     from fewskin.plugins import make, save_object
     from fewskin.tables import SPLITS, read_table
 
     table = open_table(manifest, image_size)
     roles = read_table(splits / "splits.csv", SPLITS)
-    chosen = select(roles, task=task, shots=shots, draw=draw, fold=fold)
     made = [open_table(Path(folder), image_size) for folder in generated]
-    used = [*chosen["support"], *(chosen["base"] if task == "generalised" else [])]
-    guard(
-        roles, table.rows, task=task, fold=fold, used=used, generated=[each.rows for each in made]
-    )
-    support = table.with_ids(chosen["support"])
-    base = table.with_ids(chosen["base"]) if task == "generalised" else None
-    real = support.labels + ([] if base is None else base.labels)
+    cell: dict[str, Any] = {"task": task, "fold": fold, "shots": shots, "draw": draw}
+    rows = cell_tables(table, roles, **cell, generated=[each.rows for each in made])
+    real = rows.support.labels + ([] if rows.base is None else rows.base.labels)
     fitted = make("learners", learner)
     fitted = fitted.load(fit / "state") if fit is not None else fitted.fit(None, seed=seed, out=out)
-    predictor = fitted.adapt(
-        support, extra=_extra(made, real, ratio), base=base, seed=seed, out=out
-    )
+    extra = _extra(made, real, ratio)
+    predictor = fitted.adapt(rows.support, extra=extra, base=rows.base, seed=seed, out=out)
     save_object(predictor, out / "model")
-    cell: dict[str, object] = {
-        "task": task,
-        "fold": fold,
-        "learner": label,
-        "arm": arm,
-        "ratio": ratio,
-    }
-    cell |= {"shots": shots, "draw": draw, "classes": list(predictor.classes)}
+    cell |= {"learner": label, "arm": arm, "ratio": ratio, "classes": list(predictor.classes)}
     cell |= {"transductive": bool(fitted.transductive)}
     cell |= {"pretrained_on": getattr(predictor, "pretrained_on", "unknown")}
     atomic_write(out / "cell.json", json.dumps(cell, indent=1) + "\n")
