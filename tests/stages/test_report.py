@@ -12,7 +12,7 @@ from PIL import Image
 from fewskin.errors import TableError
 from fewskin.stages.report import report
 from fewskin.tables import GAINS
-from tests.stages.report_study import LEARNERS, VERDICT, gains_rows, make_study, write
+from tests.stages.report_study import LEARNERS, VERDICT, gains_rows, make_study, record, write
 
 
 @pytest.fixture
