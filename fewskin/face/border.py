@@ -1,12 +1,11 @@
 """The outer border of a face's mesh, and how far from it each texel is."""
 
-from weakref import WeakKeyDictionary
-
 import numpy as np
 import numpy.typing as npt
 
 from fewskin.errors import DataError
 from fewskin.face.model import FaceModel
+from fewskin.face.per_model import per_model
 from fewskin.face.texture import atlas_of
 
 __all__ = ["border_distance", "border_edges", "outward"]
@@ -16,11 +15,6 @@ _STEP_CM = 0.1  # between points of a border
 _ANGLES, _RADII, _REACH_CM = 120, 48, 16.0
 
 Floats = npt.NDArray[np.float32]
-
-
-_KNOWN: WeakKeyDictionary[FaceModel, dict[tuple[int, tuple[str, ...]], Floats]] = (
-    WeakKeyDictionary()
-)
 
 
 def border_edges(model: FaceModel, only: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
@@ -58,6 +52,7 @@ def _along(ends: Floats) -> Floats:
     return np.asarray(ends[:, 0] + shares * (ends[:, 1] - ends[:, 0])).reshape(-1, 3)
 
 
+@per_model
 def border_distance(model: FaceModel, side: int, *regions: str) -> Floats:
     """Return (S, S) cm from each texel to the outer border of these `REGIONS`, on the mean face.
 
@@ -69,13 +64,6 @@ def border_distance(model: FaceModel, side: int, *regions: str) -> Floats:
         side: texels of the texture.
         regions: names.
     """
-    known = _KNOWN.setdefault(model, {})
-    if (side, regions) not in known:
-        known[side, regions] = _distance(model, side, regions)
-    return known[side, regions]
-
-
-def _distance(model: FaceModel, side: int, regions: tuple[str, ...]) -> Floats:
     from scipy.spatial import cKDTree
 
     only = model.in_region(*regions)
@@ -98,14 +86,23 @@ def outward(model: FaceModel, values: Floats, side: int) -> Floats:
     from scipy.ndimage import gaussian_filter, map_coordinates
 
     atlas = atlas_of(model, side)
-    flat = atlas.at_texels(model.vertices) - model.landmarks(model.vertices)[_NOSE_TIP]
-    angle = (np.arctan2(flat[:, 1], flat[:, 0]) / (2.0 * np.pi) % 1.0) * _ANGLES
-    radius = np.minimum(np.linalg.norm(flat, axis=1) / _REACH_CM, 0.999) * _RADII
+    angle, radius = _polar(model, side)
     bins = angle.astype(int) % _ANGLES * _RADII + radius.astype(int)
     counts = np.bincount(bins, minlength=_ANGLES * _RADII)
     totals = np.bincount(bins, atlas.values(values), _ANGLES * _RADII)
     grid = (totals / np.maximum(counts, 1)).reshape(_ANGLES, _RADII)
     even = gaussian_filter(grid, (1.2, 0.8), mode=("wrap", "nearest"))
     most = np.maximum.accumulate(np.clip(1.6 * even - 0.35, 0.0, 1.0), axis=1)
-    places = [angle - 0.5, radius - 0.5]
+    # Angles go round; the radius does not, or the rim would meet the nose.
+    places = [angle - 0.5, np.clip(radius - 0.5, 0.0, _RADII - 1.0)]
     return atlas.image(map_coordinates(most, places, order=1, mode="grid-wrap").astype(np.float32))
+
+
+@per_model
+def _polar(model: FaceModel, side: int) -> tuple[Floats, Floats]:
+    """Return (n,) angle and distance of each texel from the tip of the nose, in cells of a grid."""
+    flat = atlas_of(model, side).at_texels(model.vertices)
+    flat = flat - model.landmarks(model.vertices)[_NOSE_TIP]
+    angle = (np.arctan2(flat[:, 1], flat[:, 0]) / (2.0 * np.pi) % 1.0) * _ANGLES
+    radius = np.minimum(np.linalg.norm(flat, axis=1) / _REACH_CM, 0.999) * _RADII
+    return angle.astype(np.float32), radius.astype(np.float32)

@@ -9,7 +9,6 @@ finder's depth counts weakly; coefficients of expression stay in [0, 1].
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +17,7 @@ from fewskin.errors import DataError
 from fewskin.face.fit_system import Modes, Priors, State, residuals, start, stepped
 from fewskin.face.landmarks import Landmarks, inter_ocular
 from fewskin.face.model import N_LANDMARKS, FaceModel
+from fewskin.face.per_model import per_model
 from fewskin.face.topology import FACE_OVAL, topology
 from fewskin.functional.mesh import vertex_normals
 from fewskin.functional.pose import View
@@ -206,24 +206,20 @@ def _allowed(
     return 0, np.zeros_like(moves), (note,)
 
 
-_CACHE: WeakKeyDictionary[FaceModel, Modes] = WeakKeyDictionary()
-
-
+@per_model
 def _at_landmarks(model: FaceModel) -> Modes:
     """The model at its 468 landmarks, NaN where it has none."""
-    if model not in _CACHE:
-        corners = model.triangles[model.landmark_triangles]  # (468, 3)
-        weights = model.landmark_bary[..., None]
-        moves = [
-            (modes[:, corners] * weights).sum(2).reshape(-1, N_LANDMARKS, 3)
-            for modes in (model.expression, model.identity)
-        ]
-        _CACHE[model] = Modes(
-            model.landmarks(model.vertices).astype(np.float64),
-            np.ascontiguousarray(np.concatenate(moves).transpose(1, 2, 0)),
-            len(model.expression),
-        )
-    return _CACHE[model]
+    corners = model.triangles[model.landmark_triangles]  # (468, 3)
+    weights = model.landmark_bary[..., None]
+    moves = [
+        (modes[:, corners] * weights).sum(2).reshape(-1, N_LANDMARKS, 3)
+        for modes in (model.expression, model.identity)
+    ]
+    return Modes(
+        model.landmarks(model.vertices).astype(np.float64),
+        np.ascontiguousarray(np.concatenate(moves).transpose(1, 2, 0)),
+        len(model.expression),
+    )
 
 
 def _bases(state: State) -> Array:

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
 
 from fewskin.face.model import FaceModel
+from fewskin.face.per_model import per_model
 from fewskin.face.texture import atlas_of
 from fewskin.functional.mesh import vertex_normals
 
@@ -64,22 +64,13 @@ class Mirror:
         return np.stack([weights @ plane.ravel() for plane in planes])
 
 
-_KNOWN: "WeakKeyDictionary[FaceModel, dict[int, Mirror]]" = WeakKeyDictionary()
-
-
+@per_model
 def mirror_of(model: FaceModel, side: int) -> Mirror:
     """Return the mirror images; made once for each model and side.
 
     The model's mesh and texture coordinates need not be symmetric: the nearest texel of the
     mirrored place and direction names a triangle, on which the place is then found exactly.
     """
-    known = _KNOWN.setdefault(model, {})
-    if side not in known:
-        known[side] = _make(model, side)
-    return known[side]
-
-
-def _make(model: FaceModel, side: int) -> Mirror:
     from scipy.spatial import cKDTree
 
     atlas = atlas_of(model, side)

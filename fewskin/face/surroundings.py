@@ -7,12 +7,12 @@ scalp is continued from scalp, and all other skin from other skin, so that hair 
 
 from dataclasses import dataclass
 from typing import Any, Final
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
 
 from fewskin.face.model import REGIONS, FaceModel
+from fewskin.face.per_model import per_model
 from fewskin.face.texture import atlas_of
 from fewskin.face.zones import zones_of
 from fewskin.functional.mesh import vertex_normals
@@ -63,18 +63,9 @@ class Surroundings:
         return made.reshape(planes.shape)
 
 
-_KNOWN: "WeakKeyDictionary[FaceModel, dict[int, Surroundings]]" = WeakKeyDictionary()
-
-
+@per_model
 def surroundings_of(model: FaceModel, side: int) -> Surroundings:
     """Return the surroundings of a model's texels; made once for each model and side."""
-    known = _KNOWN.setdefault(model, {})
-    if side not in known:
-        known[side] = _make(model, side)
-    return known[side]
-
-
-def _make(model: FaceModel, side: int) -> Surroundings:
     from scipy.ndimage import distance_transform_edt
     from scipy.sparse import csr_matrix
     from scipy.spatial import cKDTree

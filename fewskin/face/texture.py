@@ -7,13 +7,13 @@ v = 1 - (r + .5) / S.
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
 
 from fewskin.errors import ConfigError, DataError
 from fewskin.face.model import FaceModel
+from fewskin.face.per_model import per_model
 from fewskin.functional.mesh import vertex_normals
 from fewskin.functional.raster import raster
 
@@ -122,9 +122,7 @@ class Atlas:
         return made.reshape(self.side, self.side)
 
 
-_ATLASES: "WeakKeyDictionary[FaceModel, dict[int, Atlas]]" = WeakKeyDictionary()
-
-
+@per_model
 def atlas_of(model: FaceModel, side: int) -> Atlas:
     """Return the atlas of a model's texture coordinates; made once for each model and side.
 
@@ -138,13 +136,6 @@ def atlas_of(model: FaceModel, side: int) -> Atlas:
     """
     if side < 8:
         raise ConfigError(f"a texture has a side of at least 8 texels, not {side}.")
-    known = _ATLASES.setdefault(model, {})
-    if side not in known:
-        known[side] = _make(model, side)
-    return known[side]
-
-
-def _make(model: FaceModel, side: int) -> Atlas:
     from scipy.ndimage import distance_transform_edt
 
     flat = np.stack([model.uv[:, 0], 1.0 - model.uv[:, 1]], axis=1) * side

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 from typing import Final
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
 
 from fewskin.errors import ConfigError
 from fewskin.face.model import REGIONS, FaceModel
+from fewskin.face.per_model import per_model
 from fewskin.face.texture import Atlas, atlas_of, smooth_step
 
 __all__ = ["ZONES", "Zones", "zone_distance", "zones_of"]
@@ -63,18 +63,13 @@ class Zones:
         return np.isin(self.region, [REGIONS.index(name) for name in names])
 
 
-_KNOWN: "WeakKeyDictionary[FaceModel, dict[int, Zones]]" = WeakKeyDictionary()
-
-
+@per_model
 def zones_of(model: FaceModel, side: int) -> Zones:
     """Return the zones of a model's texture; made once for each model and side.
 
     A model without landmarks has no patches, features or nostrils: those maps are 0.
     """
-    known = _KNOWN.setdefault(model, {})
-    if side not in known:
-        known[side] = _make(model, atlas_of(model, side))
-    return known[side]
+    return _make(model, atlas_of(model, side))
 
 
 def zone_distance(model: FaceModel, side: int, zone: str) -> Floats:

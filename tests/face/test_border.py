@@ -1,5 +1,6 @@
 import numpy as np
 
+from fewskin.face.analytic import analytic_head
 from fewskin.face.border import border_distance, border_edges, outward
 from fewskin.face.texture import atlas_of
 from fewskin.face.topology import FACE_OVAL
@@ -47,3 +48,14 @@ def test_outward_covers_what_lies_behind_a_bar_and_nothing_before_it() -> None:
     assert made[above & (points[:, 1] > 6.5) & (abs(points[:, 0]) < 0.5)].min() > 0.9
     assert made[points[:, 1] < 0.0].max() < 0.05
     assert not outward(model, np.zeros((128, 128), np.float32), 128).any()
+
+
+def test_outward_never_reaches_back_to_the_nose() -> None:
+    model = analytic_head()  # reaches further than the grid
+    atlas = atlas_of(model, 128)
+    nose = model.landmarks(model.vertices)[4]
+    away = np.linalg.norm(atlas.at_texels(model.vertices) - nose, axis=1)
+    made = atlas.values(outward(model, atlas.image((away > 12.0).astype(np.float32)), 128))
+    assert made.max() > 0.9
+    assert made[away < 8.0].max() == 0.0
+    assert made[away > 16.0].mean() > 0.95
