@@ -99,12 +99,15 @@ class Samples:
         parents: image_ids each image was made from.
         params: what was drawn for each image, for the record.
         rejected: position -> reason; such an image is not to be used.
+        masks: name -> (n, H, W) uint8, 255 where it is; "condition" is what the label names and
+            goes into the manifest's column `mask_path`, others lie beside it.
     """
 
     images: "Tensor"
     parents: Sequence[tuple[str, ...]]
     params: Sequence[Mapping[str, float]]
     rejected: Mapping[int, str] = field(default_factory=dict)
+    masks: Mapping[str, "Tensor"] = field(default_factory=dict)
 
 
 @runtime_checkable

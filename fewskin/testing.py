@@ -134,6 +134,9 @@ def _check_form(made: Samples, n: int, size: int, sampler: Sampler) -> None:
     _require(shape == (n, 3, size, size) and kind == "torch.uint8", expected, sampler)
     _require(len(made.parents) == n == len(made.params), "parents and params per image", sampler)
     _require(all(0 <= i < n for i in made.rejected), "rejected holds positions", sampler)
+    flat = [(tuple(mask.shape), str(mask.dtype)) for mask in made.masks.values()]
+    expected = f"masks are ({n}, {size}, {size}) uint8, got {flat}"
+    _require(all(one == ((n, size, size), "torch.uint8") for one in flat), expected, sampler)
 
 
 def _distance(a: "Tensor", b: "Tensor") -> int:

@@ -33,7 +33,8 @@ def generate(
 ) -> None:
     """Sample images from an adapted generator, the same share of every class.
 
-    The images at ratio 1 are the first half of those at ratio 2.
+    The images at ratio 1 are the first half of those at ratio 2. Masks that the sampler gives go to
+    `masks/`, that of the condition into the column `mask_path` too.
 
     Args:
         adapted: folder of `fewskin adapt`.
@@ -63,6 +64,7 @@ def generate(
         log += [_record(row, samples, i) for i, row in enumerate(made)]
         kept = [i for i in range(n) if i not in samples.rejected]
         _write_images(samples, kept, made, out)
+        _write_masks(samples, kept, made, out)
         rows += [made[i] for i in kept]
     atomic_write(out / "samples.json", json.dumps(log, indent=0) + "\n")
     write_manifest(_manifest(rows, log, support, record), out)
@@ -127,6 +129,19 @@ def _write_images(samples: "Samples", kept: Sequence[int], rows: list[Row], out:
         rows[i]["pixel_sha"] = pixel_sha(images[i])
         # Small images, read once: time counts more than size.
         Image.fromarray(images[i]).save(out / str(rows[i]["path"]), compress_level=1)
+
+
+def _write_masks(samples: "Samples", kept: Sequence[int], rows: list[Row], out: Path) -> None:
+    from PIL import Image
+
+    for name, masks in samples.masks.items():
+        (out / "masks").mkdir(exist_ok=True)
+        tail = "" if name == "condition" else f"_{_slug(name)}"
+        for i in kept:
+            file = f"masks/{Path(str(rows[i]['path'])).stem}{tail}.png"
+            Image.fromarray(masks[i].numpy()).save(out / file)
+            if name == "condition":
+                rows[i]["mask_path"] = file
 
 
 def _manifest(

@@ -1,12 +1,15 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 
 from fewskin.errors import ConfigError, DataError, LeakageError, StageError
+from fewskin.generators.copies import CopiesSampler
 from fewskin.seeding import seed_for
 from fewskin.stages.adapt import adapt
 from fewskin.stages.generate import generate
@@ -119,6 +122,27 @@ def test_generate_refuses_a_folder_that_is_not_of_adapt(tiny_data) -> None:
 def test_a_ratio_of_zero_is_refused(tiny_data) -> None:
     with pytest.raises(ConfigError, match="ratio=0"):
         generate(adapted(tiny_data), ratio=0)
+
+
+def test_masks_of_a_sampler_are_written_and_that_of_the_condition_is_a_column(
+    tiny_data, monkeypatch
+) -> None:
+    plain = CopiesSampler.sample
+
+    def with_masks(self, label, seeds, *, knobs=None):
+        made = plain(self, label, seeds, knobs=knobs)
+        whole = torch.full((len(seeds), 32, 32), 255, dtype=torch.uint8)
+        half = whole.clone()
+        half[:, 16:] = 0
+        return replace(made, masks={"condition": half, "face": whole})
+
+    monkeypatch.setattr(CopiesSampler, "sample", with_masks)
+    folder = adapted(tiny_data, generator={"name": "copies"})
+    made = read_manifest(generate(folder))
+    for path in made.rows["mask_path"]:
+        assert np.asarray(Image.open(made.root / path)).mean() == 127.5
+        face = (made.root / path).with_name(Path(path).stem + "_face.png")
+        assert np.asarray(Image.open(face)).min() == 255
 
 
 def test_labels_that_are_no_file_names_are_written(tiny_data) -> None:
