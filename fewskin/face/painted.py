@@ -13,7 +13,8 @@ import numpy.typing as npt
 from fewskin.face.analytic import analytic_head
 from fewskin.face.head_shape import EYE_CENTRES
 from fewskin.face.model import REGIONS, FaceModel
-from fewskin.face.texture import Atlas, atlas_of
+from fewskin.face.per_model import per_model
+from fewskin.face.texture import atlas_of
 from fewskin.face.topology import LEFT_BROW, RIGHT_BROW
 from fewskin.functional.pigment import HAEMOGLOBIN, MELANIN, tone_density
 from fewskin.functional.skin import Grid, noise, smooth_step
@@ -86,29 +87,68 @@ def paint_person(rng: np.random.Generator, tone: float, side: int = 512) -> Pain
         side: texels of the texture.
     """
     model = analytic_head()
-    atlas = atlas_of(model, side)
-    place = atlas.at_texels(model.vertices)
-    region = model.region[atlas.triangle]
+    atlas, canvas = atlas_of(model, side), _canvas(model, side)
     grid = Grid(side, side / _GRID_MM)
     red = atlas.values(noise(rng, grid, (3.0, 9.0, 30.0)))
     brown = atlas.values(noise(rng, grid, (6.0, 24.0)))
-    flush = _flush(model, place) * rng.uniform(0.0, 0.06)
-    od = tone_density(tone).astype(np.float32) + np.multiply.outer(
-        0.02 * red + flush, HAEMOGLOBIN
-    ).astype(np.float32)
-    od += np.multiply.outer(0.015 * brown, MELANIN).astype(np.float32)
-    lips, face = (region == REGIONS.index(name) for name in ("lips", "face"))
-    od[lips] += _LIPS.astype(np.float32)
+    blood = np.float32(0.02) * red + canvas.flush * np.float32(rng.uniform(0.0, 0.06))
+    od = np.multiply.outer(blood, HAEMOGLOBIN.astype(np.float32))
+    od += np.multiply.outer(np.float32(0.015) * brown, MELANIN.astype(np.float32))
+    od += tone_density(tone).astype(np.float32)
+    od[canvas.lips] += _LIPS.astype(np.float32)
     hair = _HAIR[int(rng.integers(4 if tone < 0.6 else 2))]
     bald = rng.uniform() < 0.15
-    line = _hairline(place, region) * (0.0 if bald else 1.0)
-    covered = np.maximum(line, _brows(model, place) * face * rng.uniform(0.6, 0.95))
-    strands = 0.12 * atlas.values(noise(rng, grid, (1.5, 3.0)))
+    brows = canvas.brows * np.float32(rng.uniform(0.6, 0.95))
+    covered = brows if bald else np.maximum(canvas.hairline, brows)
+    strands = np.float32(0.12) * atlas.values(noise(rng, grid, (1.5, 3.0)))
     od += covered[:, None] * (hair + strands[:, None] - od)
-    _eyes_and_mouth(od, model, atlas, place, region, rng)
-    skin = face * (1.0 - np.clip(1.5 * covered, 0.0, 1.0))
+    od[canvas.inside] = canvas.paints[int(rng.integers(len(_IRIS)))]
+    skin = canvas.face * (1.0 - np.clip(1.5 * covered, 0.0, 1.0))
     shape = model.shape(rng.normal(0.0, 0.8, len(model.identity)).astype(np.float32))
     return Painted(model, shape, atlas.image(od), atlas.image(skin.astype(np.float32)))
+
+
+@dataclass(frozen=True, eq=False)
+class _Canvas:
+    """What every person has in the same texels, (n,) over the atlas.
+
+    Attributes:
+        face: 1 on the skin of the face.
+        lips: flat index of the lips' texels.
+        flush: where blood lies near the surface in health.
+        brows: share covered by brows.
+        hairline: share covered by hair.
+        inside: flat index of the texels of eyes and mouth.
+        paints: (irises, k, 3) their density for each colour of the iris.
+    """
+
+    face: Floats
+    lips: npt.NDArray[np.int64]
+    flush: Floats
+    brows: Floats
+    hairline: Floats
+    inside: npt.NDArray[np.int64]
+    paints: Floats
+
+
+@per_model
+def _canvas(model: FaceModel, side: int) -> _Canvas:
+    atlas = atlas_of(model, side)
+    place = atlas.at_texels(model.vertices)
+    region = model.region[atlas.triangle]
+    inside = np.flatnonzero(np.isin(region, [REGIONS.index("eyes"), REGIONS.index("mouth")]))
+    height = model.uv[model.uv_triangles[atlas.triangle[inside], 0], 1]
+    paints = [_inside(place[inside], region[inside], height, iris) for iris in _IRIS]
+    face = (region == REGIONS.index("face")).astype(np.float32)
+    return _Canvas(
+        face=face,
+        lips=np.flatnonzero(region == REGIONS.index("lips")),
+        flush=_flush(model, place),
+        brows=_brows(model, place) * face,
+        hairline=_hairline(place, region).astype(np.float32),
+        inside=inside,
+        paints=np.stack(paints),
+    )
 
 
 def _flush(model: FaceModel, place: Floats) -> Floats:
@@ -139,29 +179,31 @@ def _hairline(place: Floats, region: npt.NDArray[np.uint8]) -> Floats:
     return smooth_step(height, 0.25) * np.isin(region, [0, 2]) * ~ears
 
 
-def _eyes_and_mouth(
-    od: Floats,
-    model: FaceModel,
-    atlas: Atlas,
-    place: Floats,
-    region: npt.NDArray[np.uint8],
-    rng: np.random.Generator,
-) -> None:
-    """Paint iris, pupil, white, teeth and gums, in place."""
-    iris = _IRIS[int(rng.integers(len(_IRIS)))]
-    eyes, mouth = (region == REGIONS.index(name) for name in ("eyes", "mouth"))
+def _inside(place: Floats, region: npt.NDArray[np.uint8], height: Floats, iris: Floats) -> Floats:
+    """Return (k, 3) density of iris, pupil and white, of teeth and gums.
+
+    Args:
+        place: (k, 3) of texels of eyes and mouth, cm.
+        region: (k,) position in `REGIONS`.
+        height: (k,) v on the texture.
+        iris: (3,) density.
+    """
     nearest = EYE_CENTRES[(place[:, 0] > 0).astype(int)]
     apart = np.hypot(*(place - nearest)[:, :2].T)
+    eyes = region == REGIONS.index("eyes")
     front = eyes & (place[:, 2] > nearest[:, 2])
-    od[eyes] = _SCLERA
-    od[front & (apart < _IRIS_CM)] = iris
-    od[front & (apart < _PUPIL_CM)] = _PUPIL
-    teeth = mouth & (model.uv[model.uv_triangles[atlas.triangle, 0], 1] < 0.14)
-    od[mouth], od[teeth] = _GUMS, _TEETH
+    made = np.where(height[:, None] < 0.14, _TEETH, _GUMS).astype(np.float32)
+    made[eyes] = _SCLERA
+    made[front & (apart < _IRIS_CM)] = iris
+    made[front & (apart < _PUPIL_CM)] = _PUPIL
+    return made
 
 
+@per_model
 def patch_places(model: FaceModel, landmark: int, side: int) -> tuple[Floats, Floats, Floats]:
     """Return (S, S) x and y, mm, of a patch of skin laid on the face at a landmark, and its depth.
+
+    Made once for each model, landmark and side; not to be changed.
 
     Args:
         model: our own head.
