@@ -1,24 +1,37 @@
 """What is behind a face: one colour, another picture, or the photograph without the person.
 
-The fourth mode, the photograph's own surroundings as they move with the head, is `face.sheet`. The
+The first mode, the photograph's own surroundings as they move with the head, is `face.sheet`. The
 sheet has the person's hair and neck on it, so that only the face is drawn over it; over these three
 the whole head is drawn. Every mode gives linear RGB, and how much of each pixel a photograph shows.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from fewskin.errors import DataError
+from fewskin.errors import ConfigError, DataError
 from fewskin.face.model import FaceModel
+from fewskin.face.pictures import as_linear
 from fewskin.functional.pose import View
 from fewskin.functional.pyramid import push_pull
 from fewskin.functional.raster import Kernel, zbuffer
+from fewskin.provenance import unknown
 
-__all__ = ["BACKGROUNDS", "Backdrop", "Background", "identity_masked", "pool", "uniform"]
+__all__ = [
+    "BACKGROUNDS",
+    "Backdrop",
+    "Background",
+    "Backgrounds",
+    "identity_masked",
+    "pool",
+    "uniform",
+]
 
 Floats = npt.NDArray[np.float32]
+Pixels = npt.NDArray[np.uint8]
 
 Background = Literal["depth_sheet", "uniform", "pool", "identity_masked"]
 BACKGROUNDS: Final[tuple[Background, ...]] = ("depth_sheet", "uniform", "pool", "identity_masked")
@@ -37,6 +50,44 @@ class Backdrop(NamedTuple):
 
     image: Floats
     coverage: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Backgrounds:
+    """What is to be behind the faces of a run.
+
+    Attributes:
+        mode: "depth_sheet", the photograph's own surroundings; or another of `BACKGROUNDS`.
+        pictures: (h, w, 3) uint8 sRGB each, of the pool; one is drawn for each new picture.
+
+    Raises:
+        ConfigError: an unknown mode, a pool without pictures, or pictures for another mode.
+    """
+
+    mode: Background = "depth_sheet"
+    pictures: Sequence[Pixels] = ()
+
+    def __post_init__(self) -> None:
+        if self.mode not in BACKGROUNDS:
+            raise ConfigError(unknown("background", self.mode, BACKGROUNDS))
+        if self.mode == "pool" and not len(self.pictures):
+            raise ConfigError("background=pool: give pool=DIR, a folder with pictures.")
+        if self.mode != "pool" and len(self.pictures):
+            raise ConfigError(f"pool is for background=pool, not background={self.mode}.")
+
+    def drawn(self, size: tuple[int, int], rng: np.random.Generator) -> Floats | None:
+        """Return (H, W, 3) linear RGB for one picture; None where the photograph has it.
+
+        Args:
+            size: (height, width).
+            rng: of this picture: chooses from the pool, and the part.
+        """
+        if self.mode == "uniform":
+            return uniform(size).image
+        if self.mode == "pool":
+            chosen = self.pictures[int(rng.integers(len(self.pictures)))]
+            return pool(as_linear(chosen), size, rng=rng).image
+        return None
 
 
 def uniform(

@@ -225,8 +225,8 @@ def _at_landmarks(model: FaceModel) -> Modes:
 def _bases(state: State) -> Array:
     """(468,) weights of landmarks seen from a pose.
 
-    Those of the oval slide along the silhouette and count less; those that face away were guessed
-    by the finder and count less too.
+    Those of the oval lie on smooth skin, where the finder is less sure, and count less; it guesses
+    those that face away, and they count less too.
     """
     mesh = topology()
     facing = vertex_normals(mesh.mean, mesh.triangles) @ state.rotation[2]

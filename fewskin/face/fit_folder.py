@@ -12,6 +12,7 @@ from fewskin.data.images import decode
 from fewskin.data.source import image_ids, list_images
 from fewskin.errors import ConfigError, DataError, ImageError
 from fewskin.face.contact import contact_sheet, fitted_to, strip
+from fewskin.face.finder_error import corrected
 from fewskin.face.fit import Fit
 from fewskin.face.geometry import fitted, load_geometry
 from fewskin.face.landmark_files import FileProvider, write_landmarks
@@ -112,9 +113,12 @@ def _finder(landmarks: str, cache: Path) -> Iterator[Find]:
             f"landmarks={landmarks}: expected mediapipe, a .task file, or a folder of .npz, .csv "
             "or .pts files."
         )
-    task = given if given.suffix == ".task" else None
-    with MediapipeProvider(cache=cache, task=task) as provider:
-        yield lambda file, pixels: provider.detect([pixels])[0]
+    if given.suffix == ".task":
+        with MediapipeProvider(cache=cache, task=given) as provider:
+            yield lambda file, pixels: provider.detect([pixels])[0]
+        return
+    with MediapipeProvider(cache=cache) as provider:
+        yield lambda file, pixels: corrected(provider.detect([pixels])[0])
 
 
 def _beside(folder: Path, photograph: Path) -> Path | None:

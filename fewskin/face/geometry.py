@@ -7,7 +7,7 @@ import numpy as np
 from fewskin.errors import ConfigError
 from fewskin.face.analytic import analytic_head
 from fewskin.face.fit import Fit, fit
-from fewskin.face.landmark_model import landmark_model
+from fewskin.face.landmark_model import landmark_model, landmark_vertices
 from fewskin.face.landmarks import Landmarks
 from fewskin.face.model import FaceModel, load_model
 
@@ -17,7 +17,7 @@ GEOMETRIES = ("landmark", "analytic")
 
 
 def load_geometry(name: str) -> FaceModel | None:
-    """Return a face model; None for "landmark", where every photograph has its own.
+    """Return a face model; None for "landmark", where the landmarks are the mesh.
 
     Args:
         name: "landmark", "analytic", or an .npz file of `fewskin face import-ict` or of your own.
@@ -47,7 +47,7 @@ def fitted(
     """Return the model of a photograph and its fit.
 
     Args:
-        geometry: of `load_geometry`.
+        geometry: of `load_geometry`; None takes the landmarks as the mesh.
         face: landmarks of the photograph.
         size: (height, width) of the photograph.
 
@@ -56,7 +56,6 @@ def fitted(
     """
     if geometry is not None:
         return geometry, fit(geometry, face.points, size)
-    model, view = landmark_model(face, size)
+    vertices, view = landmark_vertices(face, size)
     none = np.zeros(0, np.float32)
-    exact = Fit(none, none, view, model.vertices, 0.0, 0.0, 0, 0.0, True)
-    return model, exact
+    return landmark_model(), Fit(none, none, view, vertices, 0.0, 0.0, 0, 0.0, True)

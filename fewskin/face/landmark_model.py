@@ -1,8 +1,12 @@
 """The detected landmarks as a face model: needs no asset and no fitting, fits exactly.
 
 A mesh of 468 vertices, so no ears, no neck, no identity or expression to change; depth is the
-landmark model's guess. Good for small turns, and where nothing else is at hand.
+landmark finder's guess. Good for small turns, and where nothing else is at hand. The model, which
+has the mean face, is one for all photographs, and so are the maps of its texture; a photograph
+gives the vertices.
 """
+
+import functools
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +18,7 @@ from fewskin.face.topology import topology
 from fewskin.functional.pose import View
 from fewskin.functional.procrustes import similarity
 
-__all__ = ["PUPILS_CM", "landmark_model"]
+__all__ = ["PUPILS_CM", "landmark_model", "landmark_vertices"]
 
 # Mean distance of adults' pupils: 63 mm (Dodgson, "Variation and extrema of human interpupillary
 # distance", 2004, https://doi.org/10.1117/12.529999). A child's face comes out too large.
@@ -22,14 +26,44 @@ PUPILS_CM = 6.3
 _CAMERA = np.array([1.0, -1.0, -1.0])  # model axes to the camera's, see `functional.pose`
 
 
-def landmark_model(
+@functools.cache
+def landmark_model() -> FaceModel:
+    """Return the mean face of the landmarks as a model without modes; the same object each time.
+
+    Raises:
+        StageError: as `topology`.
+
+    Example:
+        >>> model = landmark_model()
+        >>> model is landmark_model(), model.vertices.shape, model.identity.shape
+        (True, (468, 3), (0, 468, 3))
+    """
+    mesh = topology()
+    first = np.array([int((mesh.triangles == i).any(1).argmax()) for i in range(N_LANDMARKS)])
+    return FaceModel(
+        name="landmark",
+        vertices=mesh.mean,
+        triangles=mesh.triangles,
+        uv=mesh.uv,
+        uv_triangles=mesh.triangles,
+        region=mesh.region,
+        identity=np.zeros((0, N_LANDMARKS, 3), np.float32),
+        expression=np.zeros((0, N_LANDMARKS, 3), np.float32),
+        expression_names=(),
+        landmark_triangles=first.astype(np.int32),
+        landmark_bary=(mesh.triangles[first] == np.arange(N_LANDMARKS)[:, None]).astype(np.float32),
+        licence="made from the photograph's own landmarks",
+    )
+
+
+def landmark_vertices(
     face: Landmarks,
     size: tuple[int, int],
     *,
     distance_cm: float = 60.0,
     pupils_cm: float = PUPILS_CM,
-) -> tuple[FaceModel, View]:
-    """Return landmarks as a mesh in an upright pose, and the view that projects it back on them.
+) -> tuple[npt.NDArray[np.float32], View]:
+    """Return landmarks as an upright mesh, and the view that projects it back on them.
 
     Args:
         face: all 468 landmarks, with z.
@@ -38,8 +72,8 @@ def landmark_model(
         pupils_cm: assumed, between the pupils; sets the scale.
 
     Returns:
-        The model, whose vertices are the landmarks; and the view, whose principal point is at the
-        middle of the face: `view.project(model.vertices)[:, :2]` are the landmarks' x and y.
+        (468, 3) vertices of `landmark_model`, cm; and the view, whose principal point is at the
+        middle of the face: `view.project(vertices)[:, :2]` are the landmarks' x and y.
 
     Raises:
         DataError: some of the landmarks are not known, or all lie on one line.
@@ -68,7 +102,7 @@ def landmark_model(
         centre_px=(float(centre[0]), float(centre[1])),
         size=size,
     )
-    return _model(vertices), view
+    return vertices.astype(np.float32), view
 
 
 def _px_per_cm(face: Landmarks, pupils_cm: float) -> float:
@@ -91,22 +125,3 @@ def _unprojected(
     depth = distance_cm + (points[:, 2:] - eyes) / px_per_cm
     flat = (points[:, :2] - centre) * depth / (px_per_cm * distance_cm)
     return np.concatenate([flat, depth], axis=1)
-
-
-def _model(vertices: npt.NDArray[np.float64]) -> FaceModel:
-    mesh = topology()
-    first = np.array([int((mesh.triangles == i).any(1).argmax()) for i in range(N_LANDMARKS)])
-    return FaceModel(
-        name="landmark",
-        vertices=vertices.astype(np.float32),
-        triangles=mesh.triangles,
-        uv=mesh.uv,
-        uv_triangles=mesh.triangles,
-        region=mesh.region,
-        identity=np.zeros((0, N_LANDMARKS, 3), np.float32),
-        expression=np.zeros((0, N_LANDMARKS, 3), np.float32),
-        expression_names=(),
-        landmark_triangles=first.astype(np.int32),
-        landmark_bary=(mesh.triangles[first] == np.arange(N_LANDMARKS)[:, None]).astype(np.float32),
-        licence="made from the photograph's own landmarks",
-    )

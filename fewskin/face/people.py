@@ -3,13 +3,14 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from fewskin.data.images import decode
-from fewskin.errors import StageError
+from fewskin.errors import DataError, StageError
 from fewskin.face.geometry import load_geometry
 from fewskin.face.landmark_files import read_landmarks
 from fewskin.face.landmarks import Landmarks
@@ -18,7 +19,7 @@ from fewskin.face.pictures import as_linear
 from fewskin.paths import inside
 from fewskin.tables import Schema, read_table
 
-__all__ = ["FACES", "People", "Person", "read_people", "shrunk"]
+__all__ = ["FACES", "PATIENTS", "People", "Person", "read_people", "shrunk"]
 
 Floats = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
@@ -28,6 +29,11 @@ FACES = Schema(
     required=("image_id", "path", "reason", "detail"),
     unique=("image_id",),
     sort=("image_id",),
+)
+PATIENTS = Schema(
+    name="patients",
+    required=("patient_id",),
+    sort=("patient_id",),
 )
 
 
@@ -70,12 +76,57 @@ class People:
     faces: tuple[tuple[str, str], ...]
 
     def __iter__(self) -> Iterator[Person]:
-        for image_id, path in self.faces:
-            yield Person(
-                image_id,
-                shrunk(decode(inside(self.root, path)), self.max_side),
-                read_landmarks(self.folder / "landmarks" / f"{image_id}.npz"),
+        for image_id, _ in self.faces:
+            yield self.person(image_id)
+
+    def person(self, image_id: str) -> Person:
+        """Return the face of one photograph.
+
+        Raises:
+            KeyError: no face was found in it.
+        """
+        return Person(
+            image_id,
+            shrunk(decode(inside(self.root, self._paths[image_id])), self.max_side),
+            read_landmarks(self.folder / "landmarks" / f"{image_id}.npz"),
+        )
+
+    @cached_property
+    def _paths(self) -> dict[str, str]:
+        return dict(self.faces)
+
+    def grouped(self, file: Path | None) -> list[tuple[str, ...]]:
+        """Return the image_ids of the photographs of each person, in the order of the first.
+
+        Args:
+            file: CSV with a column patient_id, and image_id or path as in `faces.csv`; None makes
+                every photograph its own person, and so is one without a row or a patient_id.
+
+        Raises:
+            TableError, DataError: no such table, or a photograph that `faces.csv` does not have.
+        """
+        patients = {} if file is None else self._patients(file)
+        groups: dict[tuple[bool, str], list[str]] = {}
+        for image_id, _ in self.faces:
+            patient = patients.get(image_id, "")
+            key = (True, patient) if patient else (False, image_id)
+            groups.setdefault(key, []).append(image_id)
+        return [tuple(ids) for ids in groups.values()]
+
+    def _patients(self, file: Path) -> dict[str, str]:
+        rows = read_table(file, PATIENTS)
+        column = next((name for name in ("image_id", "path") if name in rows.columns), None)
+        if column is None:
+            raise DataError(f"{file}: has no column image_id or path, as in faces.csv.")
+        known = read_table(self.folder / "faces.csv", FACES)
+        ids = dict(zip(known[column], known["image_id"], strict=True))
+        strange = [name for name in rows[column] if name not in ids]
+        if strange:
+            raise DataError(
+                f"{file}: {column} {strange[0]!r} is not in {self.folder / 'faces.csv'}."
             )
+        pairs = zip(rows[column], rows["patient_id"], strict=True)
+        return {ids[name]: patient for name, patient in pairs}
 
     def geometry(self) -> FaceModel | None:
         """Return the face model; None where every photograph has its own."""

@@ -4,6 +4,7 @@ Every range is a dial in its own unit; at 0 that part stays as in the photograph
 changed: tone moves melanin alone, light is neutral, exposure scales all channels.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -11,6 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from fewskin.errors import DataError
 from fewskin.face.model import FaceModel
 from fewskin.face.render import Render
 from fewskin.face.subject import Subject
@@ -38,10 +40,11 @@ KNOBS: Final[Mapping[str, Knob]] = {
 
 _MODES: Final = 40  # of identity that are changed
 
-_PARAMS: Final = ("yaw_deg", "pitch_deg", "roll_deg", "light", "melanin", "exposure_ev")
+_NUMBERS: Final = ("yaw_deg", "pitch_deg", "roll_deg", "light", "melanin", "exposure_ev")
+_PARAMS: Final = (*_NUMBERS, "expression_norm", "identity_norm")
 VIEWS: Final = Schema(
     name="views",
-    required=("image_id", "path", "parent_ids", *_PARAMS),
+    required=("image_id", "path", "parent_ids", "background", "seed", *_PARAMS, "scene"),
     unique=("image_id",),
     sort=("image_id",),
 )
@@ -73,8 +76,42 @@ class Scene:
 
     @property
     def params(self) -> dict[str, float]:
-        """Its numbers, for the record."""
-        return {name: float(getattr(self, name)) for name in _PARAMS}
+        """Its numbers, for the record; of expression and identity the length."""
+        made = {name: float(getattr(self, name)) for name in _NUMBERS}
+        lengths = (float(np.linalg.norm(one)) for one in (self.expression, self.identity))
+        return made | dict(zip(_PARAMS[len(_NUMBERS) :], lengths, strict=True))
+
+    def to_json(self) -> str:
+        """Return all of it in one line of JSON; `from_json` gives the same scene back."""
+        whole = {name: float(getattr(self, name)) for name in _NUMBERS}
+        lists = {name: _short(getattr(self, name)) for name in ("expression", "identity")}
+        return json.dumps({**whole, **lists, "lamp": _short(self.lamp.coefficients.ravel())})
+
+    @classmethod
+    def from_json(cls, text: str) -> "Scene":
+        """Return the scene of `to_json`.
+
+        Raises:
+            DataError: the text is no scene.
+
+        Example:
+            >>> Scene.from_json(still(yaw_deg=20.0).to_json()).yaw_deg
+            20.0
+        """
+        try:
+            known = json.loads(text)
+            for name in ("expression", "identity", "lamp"):
+                known[name] = np.asarray(known[name], np.float32)
+            return cls(**{**known, "lamp": Light(known["lamp"].reshape(9, 3))})
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise DataError(
+                f"not a scene ({error}); expected the column `scene` of views.csv."
+            ) from None
+
+
+def _short(values: Floats) -> list[float]:
+    """Return float32 numbers as the shortest decimals that are read back as the same."""
+    return [float(str(value)) for value in np.asarray(values, np.float32)]
 
 
 def still(*, yaw_deg: float = 0.0, pitch_deg: float = 0.0, roll_deg: float = 0.0) -> Scene:
@@ -166,5 +203,7 @@ def _shape(subject: Subject, scene: Scene) -> Floats:
     identity[: len(fit.identity)] = fit.identity
     before = model.shape(identity, whole)
     identity[: len(scene.identity)] += scene.identity
-    after = model.shape(identity, np.clip(whole + scene.expression, 0.0, 1.0))
+    if len(scene.expression):
+        whole = np.clip(whole + scene.expression, 0.0, 1.0)
+    after = model.shape(identity, whole)
     return np.asarray(fit.vertices + (after - before))

@@ -17,6 +17,7 @@ __all__ = [
     "auto_exposure",
     "blur",
     "compress",
+    "jpeg_steps",
     "photograph",
     "sensor_noise",
     "white_balance",
@@ -144,8 +145,18 @@ def sensor_noise(
     return (linear + sigma * noise).astype(linear.dtype)
 
 
-def _table(base: Array, quality: int) -> Array:
+def jpeg_steps(quality: int) -> npt.NDArray[np.float32]:
+    """Return (3, 8, 8) steps that JPEG of a quality rounds frequencies of Y, Cb and Cr to.
+
+    Args:
+        quality: 1 to 100.
+
+    Example:
+        >>> jpeg_steps(50)[0, 0, :4].tolist()
+        [16.0, 11.0, 10.0, 16.0]
+    """
     scale = 5000.0 / quality if quality < 50 else 200.0 - 2.0 * quality
+    base = np.stack([_LUMA, _CHROMA, _CHROMA])
     return np.clip(np.floor((base * scale + 50.0) / 100.0), 1.0, 255.0).astype(np.float32)
 
 
@@ -175,7 +186,7 @@ def compress(srgb: Array, quality: int) -> Array:
     rows, columns = padded.shape[0] // 8, padded.shape[1] // 8
     # (8 rows, 8 columns, 3) -> (rows, columns, 3, 8, 8)
     blocks = ycc.reshape(rows, 8, columns, 8, 3).transpose(0, 2, 4, 1, 3)
-    steps = np.stack([_table(_LUMA, quality), *[_table(_CHROMA, quality)] * 2])
+    steps = jpeg_steps(quality)
     coefficients = np.round(dctn(blocks, axes=(3, 4), norm="ortho") / steps) * steps
     blocks = idctn(coefficients, axes=(3, 4), norm="ortho")
     ycc = blocks.transpose(0, 3, 1, 4, 2).reshape(padded.shape)

@@ -1,10 +1,11 @@
 """A made-up photograph of the mean face, whose landmarks are known: for tests."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
-from fewskin.face.landmark_model import landmark_model
+from fewskin.face.landmark_model import landmark_model, landmark_vertices
 from fewskin.face.landmarks import Landmarks
 from fewskin.face.model import FaceModel
 from fewskin.face.render import render
@@ -36,7 +37,8 @@ def mean_face(size: int = 192, tone: float = 0.3, seed: int = 0) -> MeanFace:
     """Return the mean face, lit from above on the left, before a background of stripes."""
     rng = np.random.default_rng(seed)
     face = landmarks_at(size)
-    model, view = landmark_model(face, (size, size))
+    vertices, view = landmark_vertices(face, (size, size))
+    model = replace(landmark_model(), vertices=vertices)
     coarse = rng.normal(0.0, 0.03, (16, 16, 3)).astype(np.float32)
     mottle = np.kron(coarse, np.ones((16, 16, 1), np.float32))
     texture = light(tone_density(tone).astype(np.float32) + mottle)

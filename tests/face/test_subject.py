@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from fewskin.errors import DataError
+from fewskin.face.analytic import analytic_head
 from fewskin.face.landmarks import Landmarks
 from fewskin.face.scene import KNOBS, draw_scene, picture_of, still
 from fewskin.face.subject import Subject, subject_of
@@ -112,3 +115,11 @@ def test_landmarks_without_depth_are_refused(photo: MeanFace) -> None:
     flat[:, 2] = np.nan
     with pytest.raises(DataError, match="the landmark model needs all"):
         subject_of(photo.image, Landmarks(flat))
+
+
+def test_a_head_may_take_another_shape_while_its_expression_stays() -> None:
+    drawn = mean_face(SIZE)
+    person = subject_of(drawn.image, drawn.landmarks, analytic_head(), side=256)
+    other = replace(still(), identity=np.array([2.0, -2.0], np.float32))
+    before, after = (picture_of(person, scene, SIZE).image for scene in (still(), other))
+    assert abs(after - before).max() > 0.05

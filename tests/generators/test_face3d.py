@@ -81,6 +81,51 @@ def test_saved_samplers_and_single_samples_are_the_same(
     assert replace(sampler.settings) == loaded.settings
 
 
+def test_fused_samples_name_every_photograph_of_their_patient(
+    support: ImageTable, tmp_path: Path
+) -> None:
+    rows = support.rows.assign(patient_id=["ann", "bob", "ann"])
+    table = replace(support, rows=rows)
+    fused = Face3D(side=128, fuse=True).adapt(table, seed=0, out=tmp_path)
+    made = fused.sample("rosacea", list(range(6)))
+    ids = rows["image_id"].tolist()
+    assert {frozenset(parents) for parents in made.parents} == {frozenset((ids[0], ids[2]))}
+    assert {parents[0] for parents in made.parents} == {ids[0], ids[2]}
+    alone = Face3D(side=128).adapt(table, seed=0, out=tmp_path).sample("rosacea", list(range(6)))
+    assert [parents[:1] for parents in made.parents] == list(alone.parents)
+    fused.save(tmp_path / "saved")
+    again = Face3DSampler.load(tmp_path / "saved").sample("rosacea", [4])
+    assert torch.equal(again.images[0], made.images[4])
+    assert again.parents[0] == made.parents[4]
+
+
+def test_photographs_of_other_labels_and_patients_are_not_fused(
+    support: ImageTable, tmp_path: Path
+) -> None:
+    rows = support.rows.assign(patient_id=["ann", "ann", "bob"])
+    sampler = Face3D(side=128, fuse=True).adapt(replace(support, rows=rows), seed=0, out=tmp_path)
+    assert {len(parents) for parents in sampler.sample("rosacea", [0, 1, 2]).parents} == {1}
+
+
+def test_a_pool_is_kept_with_the_sampler(support: ImageTable, tmp_path: Path) -> None:
+    pool = tmp_path / "pool"
+    pool.mkdir()
+    Image.fromarray(np.full((40, 60, 3), (200, 10, 10), np.uint8)).save(pool / "red.png")
+    settings = Face3D(side=128, background="pool", pool=str(pool))
+    sampler = settings.adapt(support, seed=0, out=tmp_path)
+    sampler.save(tmp_path / "saved")
+    (pool / "red.png").unlink()
+    made = Face3DSampler.load(tmp_path / "saved").sample("rosacea", [1])
+    assert torch.equal(made.images, sampler.sample("rosacea", [1]).images)
+    red, green, blue = made.images[0, :, :6, :6].float().mean((1, 2)).tolist()
+    assert red > 150
+    assert max(green, blue) < 60
+    with pytest.raises(ConfigError, match="give pool=DIR"):
+        Face3D(background="pool").adapt(support, seed=0, out=tmp_path)
+    with pytest.raises(ConfigError, match="unknown background"):
+        Face3D(background="beach")  # type: ignore[arg-type]
+
+
 def test_unknown_modes_and_models_are_refused(support: ImageTable, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="expected view"):
         Face3D(mode="transplant")  # type: ignore[arg-type]

@@ -6,13 +6,16 @@ import pytest
 from PIL import Image
 
 from fewskin.cli import main
-from fewskin.errors import ConfigError, StageError
+from fewskin.errors import ConfigError, DataError, StageError
 from fewskin.face import folder_work
 from fewskin.face.export import load_face
 from fewskin.face.landmark_files import write_landmarks
 from fewskin.face.people import FACES, read_people
 from fewskin.face.pictures import as_pixels
-from fewskin.face.scene import VIEWS
+from fewskin.face.portrait import portrait_of
+from fewskin.face.scene import VIEWS, Scene
+from fewskin.face.subject import subject_of
+from fewskin.seeding import rng_for
 from fewskin.stages.face_fit import face_fit
 from fewskin.stages.face_render import face_render
 from fewskin.stages.face_unwrap import face_unwrap
@@ -86,6 +89,67 @@ def test_views_name_their_parent_and_repeat(fits: Path, tmp_path: Path) -> None:
     again = face_view(fits, n=2, size=64, out=tmp_path / "two")
     for path in rows["path"]:
         assert (out / path).read_bytes() == (again / path).read_bytes()
+
+
+def test_a_row_of_views_gives_its_picture_again(fits: Path, tmp_path: Path) -> None:
+    knobs = {"identity": 1.0, "expression": 1.0, "light": 0.6}
+    out = face_view(fits, n=1, size=64, seed=3, knobs=knobs, out=tmp_path / "views")
+    row = read_table(out / "views.csv", VIEWS).iloc[0]
+    person = read_people(fits).person(row["image_id"].rpartition("_")[0])
+    subject = subject_of(person.linear, person.landmarks)
+    scene, rng = Scene.from_json(row["scene"]), rng_for(int(row["seed"]), "camera")
+    _, picture = portrait_of(subject, person.pixels, 64).picture(scene, rng)
+    assert (picture == np.asarray(Image.open(out / row["path"]))).all()
+    assert row["background"] == "depth_sheet"
+
+
+def test_photographs_of_one_person_share_a_skin_and_are_all_named(
+    fits: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "people.csv"
+    file.write_text("path,patient_id\nann.png,p1\nbob.png,p1\n")
+    out = face_view(fits, n=1, size=64, people=file, out=tmp_path / "views")
+    rows = read_table(out / "views.csv", VIEWS)
+    assert rows["parent_ids"].tolist() == ["ann;bob", "bob;ann"]
+    heads = face_unwrap(fits, side=64, people=file, out=tmp_path / "heads") / "heads"
+    ann, bob = (load_face(heads / f"{name}.glb") for name in ("ann", "bob"))
+    assert ann.about["parent_ids"] == "ann;bob"
+    ratio = ann.texture.colour[20:44, 20:44].mean(-1) / bob.texture.colour[20:44, 20:44].mean(-1)
+    assert ratio.std() < 0.1 * ratio.mean()  # one skin; ann's photograph is the brighter
+    assert ratio.mean() > 1.5
+    file.write_text("path,patient_id\nann.png,p1\nbob.png,p2\n")
+    apart = face_view(fits, n=1, size=64, people=file, out=tmp_path / "apart")
+    plain = face_view(fits, n=1, size=64, out=tmp_path / "plain")
+    for name in ("views.csv", "images/ann_0.png", "images/bob_0.png"):
+        assert (apart / name).read_bytes() == (plain / name).read_bytes()
+
+
+def test_wrong_tables_of_people_are_named(fits: Path, tmp_path: Path) -> None:
+    file = tmp_path / "people.csv"
+    file.write_text("image_id,patient_id\ncarl,p1\n")
+    with pytest.raises(DataError, match=r"image_id 'carl' is not in .*faces\.csv"):
+        face_view(fits, n=1, people=file, out=tmp_path / "a")
+    file.write_text("name,patient_id\nann,p1\n")
+    with pytest.raises(DataError, match="no column image_id or path"):
+        face_view(fits, n=1, people=file, out=tmp_path / "b")
+
+
+def test_another_background_stands_behind_views_and_renders(fits: Path, tmp_path: Path) -> None:
+    pool = tmp_path / "pool"
+    pool.mkdir()
+    Image.fromarray(np.full((40, 60, 3), (200, 10, 10), np.uint8)).save(pool / "red.png")
+    settings = {"size": 64, "background": "pool", "pool": pool}
+    views = face_view(fits, n=1, **settings, out=tmp_path / "views")
+    renders = face_render(fits, yaw_deg=[10], **settings, out=tmp_path / "renders")
+    for file in (*(views / "images").iterdir(), *(renders / "images").iterdir()):
+        red, green, blue = np.asarray(Image.open(file))[:6, :6].reshape(-1, 3).mean(0)
+        assert red > 150
+        assert max(green, blue) < 60
+    assert set(read_table(views / "views.csv", VIEWS)["background"]) == {"pool"}
+    with pytest.raises(ConfigError, match="give pool=DIR"):
+        face_view(fits, background="pool", out=tmp_path / "c")
+    with pytest.raises(ConfigError, match="is for background=pool"):
+        face_render(fits, pool=pool, out=tmp_path / "d")
 
 
 def test_a_killed_run_goes_on_with_the_next_face(
