@@ -8,7 +8,7 @@ from fewskin.face.model import FaceModel
 from fewskin.face.per_model import per_model
 from fewskin.face.texture import atlas_of
 
-__all__ = ["border_distance", "border_edges", "outward"]
+__all__ = ["border_distance", "border_edges", "hanging"]
 
 _NOSE_TIP = 4  # landmark
 _STEP_CM = 0.1  # between points of a border
@@ -73,29 +73,46 @@ def border_distance(model: FaceModel, side: int, *regions: str) -> Floats:
     return atlas.image(distance * only[atlas.triangle])
 
 
-def outward(model: FaceModel, values: Floats, side: int) -> Floats:
-    """Return (S, S) in [0, 1]: the most of a map on the way from the nose to each texel.
+def hanging(model: FaceModel, values: Floats, known: Floats, side: int) -> Floats:
+    """Return (S, S) in [0, 1]: the part of a map that hangs over the face from its border.
 
-    On the mean face seen from the front, in a polar grid that evens out specks.
+    On every way from the nose outwards it is where the map is 1 from there to the border, and all
+    that lies further out; what the map shows inside a ring of 0, a mole or a fold, is left out. On
+    the mean face seen from the front, in a polar grid that evens out specks.
 
     Args:
         model: face model.
         values: (S, S) in [0, 1].
+        known: (S, S) in [0, 1]; where the map is unknown it breaks nothing and starts nothing.
         side: S.
     """
-    from scipy.ndimage import gaussian_filter, map_coordinates
+    from scipy.ndimage import map_coordinates
 
     atlas = atlas_of(model, side)
     angle, radius = _polar(model, side)
-    bins = angle.astype(int) % _ANGLES * _RADII + radius.astype(int)
-    counts = np.bincount(bins, minlength=_ANGLES * _RADII)
-    totals = np.bincount(bins, atlas.values(values), _ANGLES * _RADII)
-    grid = (totals / np.maximum(counts, 1)).reshape(_ANGLES, _RADII)
-    even = gaussian_filter(grid, (1.2, 0.8), mode=("wrap", "nearest"))
-    most = np.maximum.accumulate(np.clip(1.6 * even - 0.35, 0.0, 1.0), axis=1)
+    there, sure = atlas.values(values * known), atlas.values(known)
+    even = _cells(angle, radius, there, empty=0.0)
+    unbroken = _cells(angle, radius, np.maximum(there, 1.0 - sure), empty=1.0)
+    to_border = np.minimum.accumulate(_clear(unbroken)[:, ::-1], axis=1)[:, ::-1]
+    most = np.maximum.accumulate(_clear(even) * to_border, axis=1)
     # Angles go round; the radius does not, or the rim would meet the nose.
     places = [angle - 0.5, np.clip(radius - 0.5, 0.0, _RADII - 1.0)]
     return atlas.image(map_coordinates(most, places, order=1, mode="grid-wrap").astype(np.float32))
+
+
+def _cells(angle: Floats, radius: Floats, values: Floats, *, empty: float) -> Floats:
+    """Return (angles, radii) means of texels' values, smooth; `empty` where there is no texel."""
+    from scipy.ndimage import gaussian_filter
+
+    bins = angle.astype(int) % _ANGLES * _RADII + radius.astype(int)
+    counts = np.bincount(bins, minlength=_ANGLES * _RADII)
+    totals = np.bincount(bins, values, _ANGLES * _RADII)
+    grid = np.where(counts > 0, totals / np.maximum(counts, 1), empty).reshape(_ANGLES, _RADII)
+    return np.asarray(gaussian_filter(grid, (1.2, 0.8), mode=("wrap", "nearest")), np.float32)
+
+
+def _clear(cells: Floats) -> Floats:
+    return np.clip(1.6 * cells - 0.35, 0.0, 1.0)
 
 
 @per_model

@@ -1,25 +1,24 @@
-"""Hair, neck and background in a new pose: the photograph as a sheet that is bent to its depth.
+"""Hair, neck and background in a new pose: the photograph in two layers.
 
-The sheet has the depth of the fitted mesh where that is seen, falls back behind it, and turns with
-the head near the head, not at all far from it. It has no holes, so nothing is invented: what a turn
-uncovers is stretched from what is beside it. After "face profiling", Zhu et al., Face alignment
-across large poses, 2016, arXiv:1511.07212. Differs from the paper: depth of the background follows
-from the distance to the head; the sheet fades into one that stands still, so that the picture's
-border stays where it is.
+The head, with its hair, ears and neck, is a sheet that is bent to the depth of the fitted mesh
+where that is seen, goes back from there to the plane of the ears, and turns with the head; neck and
+hair below the chin do so the less the lower they are. What is behind it stands still: clothes and
+background, made up where the head hid them. A turn that uncovers what the photograph does not show
+stretches hair, and shows what was made up of the background. After "face profiling", Zhu et al.,
+Face alignment across large poses, 2016, arXiv:1511.07212. Differs from the paper: two layers
+instead of one sheet, so that straight lines behind a head stay straight.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from fewskin.face.delight import shading
+from fewskin.face.layers import PARTS, Frame, Layers, frame_of, split
 from fewskin.face.model import FaceModel
+from fewskin.face.sheet_layers import Bent, Still
 from fewskin.functional.lighting import Light
-from fewskin.functional.paint import Seen, paint
-from fewskin.functional.pigment import MELANIN
 from fewskin.functional.pose import View
 from fewskin.functional.pyramid import halved, push_pull
 from fewskin.functional.raster import Kernel, zbuffer
@@ -28,44 +27,30 @@ __all__ = ["Sheet", "depth_sheet"]
 
 Floats = npt.NDArray[np.float32]
 Array = npt.NDArray[np.floating]
+Mask = npt.NDArray[np.bool_]
 
-_POINTS: Final = 2  # along a pixel's side
 _LIT_CM: Final = 2.0  # beyond the mesh, where a change of light ends
-_EVEN: Final = 2.0  # cells over which the sheet's normals are evened out
 _CELLS: Final = 56  # of the grid along the longer side
 _HALVINGS: Final = 4  # sizes the photograph is kept at
 _BEYOND: Final = 0.25  # of a side, how far the sheet goes past each border
-_SLOPE: Final = 0.5  # cm the sheet falls back per cm away from the mesh
-_DEEPEST_CM: Final = 8.0  # behind the mesh's edge
-_STILL: Final = (0.2, 1.1)  # distance from the head, in its radii: moves with it; stands still
+_BACK: Final = (5.0, 1.0)  # cm behind the front of the ears that hair and ears go at their outline
+_THICK_CM: Final = 1.5  # of hair or ear beyond the mesh, less than which goes back less
+_FALLS: Final = (-2.0, 8.0)  # cm below the chin: moves with the head; stands still
+_STILL: Final = (0.8, 2.0)  # distance from the face, in its radii: likewise
+_EARS, _CHIN = (234, 454), 152  # landmarks
 
 
 @dataclass(frozen=True, eq=False)
 class Sheet:
-    """A photograph on a bent grid.
+    """A photograph in two layers.
 
     Attributes:
-        levels: the photograph, (h, w, 4): linear RGB and skin likelihood, continued smoothly beyond
-            its border; at full size, at half of it, and so on.
-        beyond: pixels of that border at full size.
-        view: of the photograph.
-        grid: (rows, columns) of its points.
-        places: (N, 2) where the points are in the photograph, pixels; beyond its border too.
-        points: (N, 3) of them in camera axes, cm.
-        moving: (N,) share of the head's movement that each takes part in.
-        lit: (N,) share of a change of light: 1 on the mesh, 0 well outside, where a wall may be.
-        triangles: (T, 3).
+        rest: clothes and background, which stand still.
+        head: face, hair, ears and neck.
     """
 
-    levels: tuple[Floats, ...]
-    beyond: int
-    view: View
-    grid: tuple[int, int]
-    places: Array
-    points: Array
-    moving: Array
-    lit: Array
-    triangles: npt.NDArray[np.int32]
+    rest: Still
+    head: Bent
 
     def draw(
         self,
@@ -83,66 +68,9 @@ class Sheet:
             melanin: density that is added along the melanin vector where there is skin.
             kernel: of `functional.raster`.
         """
-        share = self.moving[:, None]
-        turned = self._turned(view)
-        points = share * _flat(turned, view) + (1.0 - share) * _flat(self.points, view)
-        points[:, :2] *= _POINTS
-        fine = (view.size[0] * _POINTS, view.size[1] * _POINTS)
-        found, _ = zbuffer(points, self.triangles, fine, cull=False, kernel=kernel)
-        triangles = self.triangles
-        seen = Seen(found, points, triangles, self._uv, triangles, _POINTS, kernel)
-        gain = self._gain(turned, *light) if light else None
-        colour = self._colour(self.view.focal_px / view.focal_px, melanin)
-        return paint(seen, colour, gain=gain).colour
-
-    @cached_property
-    def _uv(self) -> Floats:
-        """(N, 2): where the points are on the continued photograph, v up."""
-        height, width = self.levels[0].shape[:2]
-        u, v = ((self.places + self.beyond) / (width, height)).T
-        return np.stack([u, 1.0 - v], axis=1).astype(np.float32)
-
-    @cached_property
-    def _own_normals(self) -> Floats:
-        return _normals(self.points.reshape(*self.grid, 3))
-
-    def _colour(self, shrink: float, melanin: float) -> Floats:
-        """Return the photograph at the size that suits a picture `shrink` times as small."""
-        level = min(max(int(np.log2(max(shrink, 1.0)) + 0.4), 0), len(self.levels) - 1)
-        made = self.levels[level]
-        if melanin == 0.0:
-            return made
-        amount = made[..., 3:] * (melanin * MELANIN).astype(np.float32)
-        return np.asarray(made[..., :3] * np.power(np.float32(10.0), -amount))
-
-    def _turned(self, view: View) -> Array:
-        """Return (N, 3) the points in camera axes as the head moves to a view."""
-        head = ((self.points - self.view.translation) * [1.0, -1.0, -1.0]) @ self.view.rotation
-        return view.to_camera(head)
-
-    def _gain(self, turned: Array, before: Light, after: Light) -> Floats:
-        """Return (N, 3) by which the light of the points changes."""
-        new = _normals(turned.reshape(*self.grid, 3))
-        ratio = shading(after, new) / shading(before, self._own_normals)
-        return np.asarray(1.0 + (ratio.reshape(-1, 3) - 1.0) * self.lit[:, None], np.float32)
-
-
-def _flat(points: Array, view: View) -> Array:
-    """Return (N, 3) x px, y px, depth of points in camera axes."""
-    depth = np.maximum(points[:, 2:], 1.0)
-    flat = points[:, :2] * (view.focal_px / depth) + np.asarray(view.centre_px)
-    return np.concatenate([flat, depth], axis=1)
-
-
-def _normals(points: Array) -> Floats:
-    """Return (r, c, 3) unit normals, in the scene's axes, of a grid of points in camera axes."""
-    from scipy.ndimage import gaussian_filter
-
-    even = gaussian_filter(points * [1.0, -1.0, -1.0], (_EVEN, _EVEN, 0.0))
-    normals = np.cross(np.gradient(even, axis=0), np.gradient(even, axis=1))
-    normals *= np.where(normals[..., 2:] < 0, -1.0, 1.0)
-    length = np.linalg.norm(normals, axis=-1, keepdims=True)
-    return (normals / np.maximum(length, 1e-12)).astype(np.float32)
+        behind = self.rest.draw(view, light=light, melanin=melanin)
+        head = self.head.draw(view, light=light, melanin=melanin, kernel=kernel)
+        return np.asarray(head.colour + (1.0 - head.coverage[..., None]) * behind)
 
 
 def depth_sheet(
@@ -164,56 +92,168 @@ def depth_sheet(
         view: of the photograph; `view.size` is its size.
         kernel: of `functional.raster`.
     """
-    from scipy.ndimage import distance_transform_edt
+    layers = split(image, skin, model, vertices, view, kernel=kernel)
+    head = _head(layers, skin, model, vertices, view, kernel)
+    return Sheet(_rest(layers, skin, head), head)
 
+
+class _Cells(NamedTuple):
+    """The points of a sheet's grid, each (r, c).
+
+    Attributes:
+        view: whose pixel centres they are.
+        x, y: pixels of the photograph.
+        cell: pixels between them.
+        cm: between them, on the face.
+        depth: cm of the face's mesh; inf beside it.
+        right, below: cm from the chin.
+    """
+
+    view: View
+    x: Array
+    y: Array
+    cell: float
+    cm: float
+    depth: Floats
+    right: Array
+    below: Array
+
+    def look_up(self, image: Floats, beyond: int, step: int = 1) -> Floats:
+        """Return (r, c, ...) of a picture with a border, `step` pixels wide each."""
+        row = np.clip((self.y + beyond).astype(int) // step, 0, image.shape[0] - 1)
+        column = np.clip((self.x + beyond).astype(int) // step, 0, image.shape[1] - 1)
+        return np.asarray(image[row, column])
+
+
+def _cells(model: FaceModel, vertices: Floats, view: View, frame: Frame, kernel: Kernel) -> _Cells:
     height, width = view.size
     cell = max(height, width) / _CELLS
     margin = int(np.ceil(_BEYOND * max(height, width) / cell))
     columns = (np.arange(-margin, np.ceil(width / cell) + margin + 1)) * cell
     rows = (np.arange(-margin, np.ceil(height / cell) + margin + 1)) * cell
     grid = _grid_view(view, columns, rows, cell)
-    _, depth = zbuffer(grid.project(vertices), model.triangles, grid.size, kernel=kernel)
-    known = np.isfinite(depth)
-    away = distance_transform_edt(~known)
-    cm = away * cell * float(np.median(depth[known])) / view.focal_px
-    filled = _filled(np.where(known, depth, 0.0), known, cm)
-    radius = np.sqrt(known.sum() / np.pi)
-    part = np.clip((away / radius - _STILL[0]) / (_STILL[1] - _STILL[0]), 0.0, 1.0)
+    only = model.in_region(*PARTS)
+    _, depth = zbuffer(grid.project(vertices), model.triangles, grid.size, kernel=kernel, only=only)
+    cm = cell * float(np.median(depth[np.isfinite(depth)])) / view.focal_px
     x, y = np.meshgrid(columns, rows)
-    flat = (np.stack([x, y], -1) - np.asarray(view.centre_px)) * (filled / view.focal_px)[..., None]
-    levels, beyond = _continued(np.concatenate([image, skin[..., None]], axis=-1))
-    return Sheet(
-        levels=levels,
+    return _Cells(grid, x, y, cell, cm, depth, *frame.places(x, y))
+
+
+def _head(
+    layers: Layers, skin: Floats, model: FaceModel, vertices: Floats, view: View, kernel: Kernel
+) -> Bent:
+    from scipy.ndimage import distance_transform_edt
+
+    frame = frame_of(model, vertices, view)
+    cells = _cells(model, vertices, view, frame, kernel)
+    planes = np.concatenate([layers.head, skin[..., None], layers.opacity[..., None]], axis=-1)
+    levels, beyond = _continued(planes)
+    opacities = tuple(np.ascontiguousarray(level[..., 4]) for level in levels)
+    known = np.isfinite(cells.depth)
+    away = distance_transform_edt(~known)
+    shown = cells.look_up(opacities[0], beyond) > 0.5
+    bare = cells.look_up(levels[3][..., 3], beyond, 8)
+    depth = _depth(cells, away, shown | known, bare, frame, model.landmarks(vertices))
+    far = away / np.sqrt(known.sum() / np.pi)
+    moving = (1.0 - _smooth(far, *_STILL)) * (1.0 - _smooth(cells.below, *_FALLS))
+    places = np.stack([cells.x, cells.y], -1)
+    flat = (places - np.asarray(view.centre_px)) * (depth / view.focal_px)[..., None]
+    triangles = _grid_triangles(*cells.view.size)
+    return Bent(
+        levels=tuple(np.ascontiguousarray(level[..., :4]) for level in levels),
+        opacities=opacities,
         beyond=beyond,
         view=view,
-        grid=grid.size,
-        places=np.stack([x, y], -1).reshape(-1, 2),
-        points=np.concatenate([flat, filled[..., None]], -1).reshape(-1, 3),
-        moving=(1.0 - part * part * (3.0 - 2.0 * part)).ravel(),
-        lit=(np.clip(1.0 - cm / _LIT_CM, 0.0, 1.0) ** 2).ravel(),
-        triangles=_grid_triangles(len(rows), len(columns)),
+        grid=cells.view.size,
+        places=places.reshape(-1, 2),
+        points=np.concatenate([flat, depth[..., None]], -1).reshape(-1, 3),
+        moving=moving.ravel(),
+        lit=(np.clip(1.0 - away * cells.cm / _LIT_CM, 0.0, 1.0) ** 2).ravel(),
+        triangles=triangles[_needed(opacities[0], beyond, cells)[triangles].any(1)],
     )
 
 
-def _filled(depth: Array, known: npt.NDArray[np.bool_], cm: Array) -> Array:
-    """Return the depth of the mesh continued backwards, the more evenly the further away.
+def _smooth(values: Array, low: float, high: float) -> Array:
+    """Return 0 to 1 as values go from low to high."""
+    part = np.clip((values - low) / (high - low), 0.0, 1.0)
+    return np.asarray(part * part * (3.0 - 2.0 * part))
+
+
+def _depth(
+    cells: _Cells, away: Array, shown: Mask, bare: Floats, frame: Frame, marks: Floats
+) -> Array:
+    """Return (r, c) cm of the head: the mesh's, then round to the outline of the hair.
 
     Args:
-        depth: (h, w) cm, 0 where unknown.
-        known: (h, w).
-        cm: (h, w) distance from what is known.
+        cells: of the grid.
+        away: (r, c) cells from the mesh.
+        shown: (r, c) whether the head is there.
+        bare: (r, c) skin likelihood: ears go back less than hair.
+        frame: of the face.
+        marks: (468, 3) landmarks, cm.
     """
-    from scipy.ndimage import gaussian_filter
+    from scipy.ndimage import distance_transform_edt, gaussian_filter
+
+    known = np.isfinite(cells.depth)
+    low, most = float(cells.depth[known].min()), float(cells.depth[known].max())
 
     def even(width: float) -> Array:
         weight = gaussian_filter(known.astype(np.float64), width, truncate=8.0)
-        return gaussian_filter(depth, width, truncate=8.0) / np.maximum(weight, 1e-30)
+        seen = gaussian_filter(np.where(known, cells.depth, 0.0), width, truncate=8.0)
+        return np.clip(seen / np.maximum(weight, 1e-30), low, most)
 
-    near, far = even(1.5), even(6.0)
-    share = np.clip(cm / 3.0, 0.0, 1.0)
-    back = _DEEPEST_CM * (1.0 - np.exp(-_SLOPE * cm / _DEEPEST_CM))
-    behind = np.maximum(far, np.quantile(depth[known], 0.75))
-    return np.where(known, near, (1.0 - share) * near + share * behind + back)
+    far = np.clip(away * cells.cm / 3.0, 0.0, 1.0)
+    near = (1.0 - far) * even(1.5) + far * even(6.0)
+    thick = gaussian_filter(away + np.maximum(distance_transform_edt(shown) - 0.5, 0.0), 1.0)
+    way = np.clip(away / np.maximum(thick, 1e-6), 0.0, 1.0) ** 1.5
+    way *= np.clip(thick * cells.cm / _THICK_CM, 0.0, 1.0)
+    outer = np.clip(_outline(cells, bare, frame, marks), low, most + _BACK[0])
+    made = near + gaussian_filter(way, 0.7) * np.maximum(outer - near, 0.0)
+    return np.where(known, near, gaussian_filter(made, 1.0))
+
+
+def _outline(cells: _Cells, bare: Floats, frame: Frame, marks: Floats) -> Array:
+    """Return (r, c) cm of the head's outline, if it were here.
+
+    At the sides of the skull that is behind the ears, for the round back of the head comes into
+    sight as it turns; at the top and on long hair it is beside them; under the chin, a beard's.
+    """
+    right, below = abs(cells.right), cells.below
+    up = np.minimum(below + 0.72 * frame.height, 0.0) * 1.3
+    beside = right / np.maximum(np.hypot(right, up), 1e-6)
+    high = np.clip((-below - 4.0) / 4.0, 0.0, 1.0)
+    ears = float(np.nanmean(marks[list(_EARS), 2])) + 0.5
+    back = ears - (_BACK[0] + (_BACK[1] - _BACK[0]) * bare) * high * beside**2
+    beard = np.clip((6.0 - right) / 3.0, 0.0, 1.0) * np.clip(1.0 + below / 4.0, 0.0, 1.0)
+    back += beard * (float(marks[_CHIN, 2]) - 2.0 - back)
+    view = cells.view
+    row, column = np.indices(view.size) + 0.5
+    axis = np.asarray(view.rotation)[:, 2] * [1.0, -1.0, -1.0]  # out of the face, in camera axes
+    x, y = column - view.centre_px[0], row - view.centre_px[1]
+    along = (x * axis[0] + y * axis[1]) / view.focal_px + axis[2]
+    return np.asarray((back + view.translation @ axis) / np.minimum(along, -0.2))
+
+
+def _needed(opacity: Floats, beyond: int, cells: _Cells) -> Mask:
+    """Return (N,) whether anything shows of the head around a point of the grid."""
+    from scipy.ndimage import maximum_filter
+
+    step = max(1, int(cells.cell / 4))
+    width = 2 * int(np.ceil(0.5 * cells.cell / step)) + 1
+    some = maximum_filter(opacity[::step, ::step], width)
+    return (cells.look_up(some, beyond, step) > 0.01).ravel()
+
+
+def _rest(layers: Layers, skin: Floats, head: Bent) -> Still:
+    level = np.concatenate([np.moveaxis(layers.rest, -1, 0), skin[None]])
+    made = [level]
+    for _ in range(_HALVINGS):
+        even = level[:, : level.shape[1] // 2 * 2, : level.shape[2] // 2 * 2]
+        if not even.size:
+            break
+        level = halved(even) * np.float32(0.25)
+        made.append(level)
+    return Still(tuple(np.ascontiguousarray(np.moveaxis(one, 0, -1)) for one in made), head)
 
 
 def _grid_view(view: View, columns: Array, rows: Array, cell: float) -> View:

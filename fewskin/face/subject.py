@@ -7,29 +7,30 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from fewskin.face.border import border_distance, outward
+from fewskin.face.border import border_distance, hanging
 from fewskin.face.complete import complete
 from fewskin.face.delight import Delighted, delight
 from fewskin.face.fit import Fit
 from fewskin.face.geometry import fitted
 from fewskin.face.landmarks import Landmarks
+from fewskin.face.layers import PARTS
 from fewskin.face.model import FaceModel
 from fewskin.face.render import Render, render
 from fewskin.face.sheet import Sheet, depth_sheet
 from fewskin.face.skin import likelihood, skin_reference
-from fewskin.face.texture import Texture, smooth_step, texel_normals
-from fewskin.face.unwrap import unwrap
+from fewskin.face.texture import Texture, atlas_of, smooth_step, texel_normals
+from fewskin.face.unwrap import unwrap, visibility
 from fewskin.face.zones import zones_of
 from fewskin.functional.lighting import Light
 from fewskin.functional.pigment import MELANIN, density
 from fewskin.functional.pose import View
 from fewskin.functional.raster import Kernel
+from fewskin.functional.sampling import bilinear
 
 __all__ = ["PARTS", "Subject", "border_opacity", "subject_of"]
 
 Floats = npt.NDArray[np.float32]
 
-PARTS: Final = ("face", "lips", "eyes", "mouth")  # drawn as mesh; the rest is the sheet's
 _SOFT_CM: Final = 1.2  # width over which the mesh gives way to the sheet at its border
 
 
@@ -130,26 +131,41 @@ def subject_of(
     bare: Delighted = delight(seen, model, normals)
     colours = density(image.reshape(-1, 3))
     skin = likelihood(colours, skin_reference(seen, model)).reshape(image.shape[:2])
+    sheet = depth_sheet(image, skin, model, made.vertices, made.view, kernel=kernel)
+    covered = _covered(bare.albedo, model, made, skin, sheet)
     return Subject(
         model=model,
         fit=made,
         albedo=complete(bare.albedo, model),
         light=bare.light,
-        opacity=border_opacity(model, side) * (1.0 - _covered(seen, bare.albedo, model)),
-        sheet=depth_sheet(image, skin, model, made.vertices, made.view, kernel=kernel),
+        opacity=border_opacity(model, side) * (1.0 - covered),
+        sheet=sheet,
     )
 
 
-def _covered(seen: Texture, bare: Texture, model: FaceModel) -> Floats:
+def _covered(bare: Texture, model: FaceModel, fit: Fit, skin: Floats, sheet: Sheet) -> Floats:
     """Return (S, S) in [0, 1]: the photograph shows hair and the like in front of the face here.
 
-    There the sheet shows, so that hair stays hair. What lies further out from the nose than hair is
-    covered too: it is behind it. Next to the outline, where the photograph may show the background
-    instead of the face, nothing counts as hair.
+    There the sheet shows, so that hair stays hair. It hangs in from the border of the face; what
+    lies further out from the nose than hair is covered too: it is behind it. Where a texel is seen
+    too steeply to know its colour, the photograph's pixel says whether hair is there, and the
+    sheet's layers that it is hair and not what is behind the head.
+
+    Args:
+        bare: texture without light.
+        model: face model.
+        fit: of the photograph.
+        skin: (H, W) in [0, 1], likelihood that a pixel shows bare skin.
+        sheet: of the photograph.
     """
-    zones = zones_of(model, seen.side)
-    trusted = smooth_step(seen.confidence, 0.03, 0.15) * (1.0 - zones.feature)
-    return outward(model, smooth_step(1.0 - bare.skin, 0.5, 0.85) * trusted, seen.side)
+    atlas, zones = atlas_of(model, bare.side), zones_of(model, bare.side)
+    at = visibility(atlas, model, fit.vertices, fit.view)
+    head, beyond = sheet.head.opacities[0], sheet.head.beyond
+    of_head = at.visible * bilinear(head, at.x + beyond, at.y + beyond)
+    there = atlas.image(of_head * (1.0 - zones.feature.ravel()[atlas.texel]))
+    known = np.maximum(smooth_step(bare.confidence, 0.03, 0.15) * (1.0 - zones.feature), there)
+    shown = np.maximum(bare.skin, atlas.image(at.visible * bilinear(skin, at.x, at.y)))
+    return hanging(model, smooth_step(1.0 - shown, 0.5, 0.85), known, bare.side)
 
 
 def border_opacity(model: FaceModel, side: int) -> Floats:

@@ -59,3 +59,9 @@ def test_kernels_draw_the_same_sheet(sheet: Sheet, photo: MeanFace) -> None:
     pytest.importorskip("numba")
     one, other = (sheet.draw(turned(photo, 20.0), kernel=k) for k in ("numba", "numpy"))
     assert abs(one - other).mean() < 1e-4
+
+
+def test_the_background_beside_a_turned_head_stands_still(sheet: Sheet, photo: MeanFace) -> None:
+    made = sheet.draw(turned(photo, -40.0))
+    edge = (slice(0, SIZE // 2), slice(0, SIZE // 10))
+    assert abs(made - photo.image)[edge].max() < 0.01
