@@ -16,7 +16,17 @@ from torch.nn.functional import grid_sample
 
 from fewskin.errors import ConfigError
 
-__all__ = ["Policy", "affine", "augment", "fork_seeds", "parameters", "relight", "uniforms", "warp"]
+__all__ = [
+    "UPRIGHT",
+    "Policy",
+    "affine",
+    "augment",
+    "fork_seeds",
+    "parameters",
+    "relight",
+    "uniforms",
+    "warp",
+]
 
 _N_UNIFORMS = 7
 
@@ -56,6 +66,10 @@ class Policy:
             translation=self.translation * strength,
             brightness=self.brightness * strength,
         )
+
+
+# For what has an up and a down, a face say.
+UPRIGHT = Policy(rot90=False, rotation_deg=15.0)
 
 
 def uniforms(seeds: Sequence[int] | npt.NDArray[np.int64], n: int) -> npt.NDArray[np.float64]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from fewskin.data.orientation import policy_of
 from fewskin.data.support_images import (
     SupportImages,
     knob_values,
@@ -28,16 +29,16 @@ class Flat:
 
     Attributes:
         flip: mirror left and right, half of the time.
-        rot90: turn by 0, 90, 180 or 270 degrees.
-        rotation_deg: turn by up to this angle either way.
+        rot90: turn by 0, 90, 180 or 270 degrees; None turns all but faces.
+        rotation_deg: turn by up to this angle either way; None is 30, for faces 15.
         scale: zoom by up to 1 + scale, either way.
         translation: shift by up to this share of the side.
         brightness: scale linear RGB by up to this share, either way.
     """
 
     flip: bool = True
-    rot90: bool = True
-    rotation_deg: float = 30.0
+    rot90: bool | None = None
+    rotation_deg: float | None = None
     scale: float = 0.2
     translation: float = 0.1
     brightness: float = 0.1
@@ -48,7 +49,8 @@ class Flat:
 
     def adapt(self, support: ImageTable, *, seed: int, out: Path) -> "FlatSampler":
         """Return a sampler of views of the images of `support`."""
-        return FlatSampler(SupportImages.of(support), Policy(**asdict(self)))
+        given = {name: value for name, value in asdict(self).items() if value is not None}
+        return FlatSampler(SupportImages.of(support), replace(policy_of(support), **given))
 
     def save(self, folder: Path) -> None:
         """Make `folder`; there is no state."""

@@ -7,13 +7,14 @@ so that K = 1 works (two views of the same image); the first image always has th
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from scipy.stats import beta
 
+from fewskin.data.orientation import policy_of
 from fewskin.data.support_images import (
     SupportImages,
     knob_values,
@@ -56,7 +57,8 @@ class Mixup:
         """
         if self.alpha <= 0:
             raise ConfigError(f"mixup alpha={self.alpha}: expected more than 0.")
-        return MixupSampler(SupportImages.of(support), self.alpha, self.augment)
+        policy = policy_of(support) if self.augment else None
+        return MixupSampler(SupportImages.of(support), self.alpha, policy)
 
     def save(self, folder: Path) -> None:
         """Make `folder`; there is no state."""
@@ -73,7 +75,7 @@ class MixupSampler:
 
     support: SupportImages
     alpha: float
-    augment: bool
+    policy: Policy | None
 
     @property
     def knobs(self) -> Mapping[str, Knob]:
@@ -100,16 +102,18 @@ class MixupSampler:
 
     def _views(self, rows: np.ndarray, seeds: Sequence[int] | np.ndarray) -> torch.Tensor:
         images = to_float(self.support.images[rows])
-        return augment(images, seeds, Policy()) if self.augment else images
+        return images if self.policy is None else augment(images, seeds, self.policy)
 
     def save(self, folder: Path) -> None:
         """Write the support images and the settings to `folder`."""
         self.support.save(folder)
-        settings = {"alpha": self.alpha, "augment": self.augment}
+        policy = None if self.policy is None else asdict(self.policy)
+        settings = {"alpha": self.alpha, "policy": policy}
         atomic_write(folder / "mixup.json", json.dumps(settings) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> "MixupSampler":
         """Return the sampler written by `save`."""
         settings = json.loads((folder / "mixup.json").read_text())
-        return cls(SupportImages.load(folder), **settings)
+        policy = None if settings["policy"] is None else Policy(**settings["policy"])
+        return cls(SupportImages.load(folder), settings["alpha"], policy)

@@ -8,7 +8,7 @@ from typing import ClassVar
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from fewskin.functional.augment import Policy
+from fewskin.data.orientation import policy_of
 from fewskin.functional.patches import Dictionary, fit_dictionary
 from fewskin.nets.backbones import Backbone, make_backbone
 from fewskin.nets.reading import Levels, Reading
@@ -139,7 +139,7 @@ def fit_base(fit: BaseFit, base: ImageTable | None, *, seed: int, out: Path) -> 
             batch_size=fit.batch_size,
             lr=fit.lr,
             contrast=fit.contrast,
-            policy=Policy().scaled(fit.strength),
+            policy=policy_of(base).scaled(fit.strength),
             seed=seed,
             out=out,
         )

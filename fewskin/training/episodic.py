@@ -1,7 +1,7 @@
 """Several episodes as one tensor, and their augmentation on the device the tensor lies on."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from fewskin.data.episodes import Episode, EpisodeSampler
-from fewskin.functional.augment import Policy, augment
+from fewskin.data.orientation import is_upright
+from fewskin.functional.augment import UPRIGHT, Policy, augment
 from fewskin.nets.backbones import normalise
 from fewskin.protocols import ImageTable
 from fewskin.seeding import seed_for
@@ -17,7 +18,6 @@ from fewskin.seeding import seed_for
 __all__ = ["EpisodeBatch", "episode_batches", "prepared", "stack_episodes"]
 
 Rows = npt.NDArray[np.int64]
-_POLICY = Policy()
 
 
 class EpisodeBatch(NamedTuple):
@@ -34,6 +34,7 @@ class EpisodeBatch(NamedTuple):
         support_seeds: (t, s) int64, of the augmentation.
         query_seeds: (t, q) int64.
         way: (t,) int64, number of classes of each episode.
+        upright: the images have an up and a down, as faces have.
     """
 
     support: Tensor
@@ -44,6 +45,7 @@ class EpisodeBatch(NamedTuple):
     support_seeds: Tensor
     query_seeds: Tensor
     way: Tensor
+    upright: bool = False
 
 
 def episode_batches(
@@ -57,13 +59,14 @@ def episode_batches(
         tasks: episodes a batch.
         seed: of the augmentation.
     """
+    upright = is_upright(base)
 
     def batch(step: int) -> EpisodeBatch:
         numbers = range(step * tasks, (step + 1) * tasks)
         episodes = [sampler.at(number) for number in numbers]
         # Neighbouring seeds are independent; 2**61 leaves room for the rows of an episode.
         first = [seed_for(seed, "views", number) % 2**61 for number in numbers]
-        return stack_episodes(episodes, base.images, first)
+        return stack_episodes(episodes, base.images, first)._replace(upright=upright)
 
     return batch
 
@@ -94,7 +97,9 @@ def stack_episodes(
     )
 
 
-def prepared(batch: EpisodeBatch, policy: Policy | None = _POLICY) -> EpisodeBatch:
+def prepared(
+    batch: EpisodeBatch, policy: Policy | Literal["suited"] | None = "suited"
+) -> EpisodeBatch:
     """Return the batch with augmented and normalised images, where it lies: CPU or GPU.
 
     Each image depends only on its own pixels, its seed and the policy. Flattened to (n, 3, H, W)
@@ -102,7 +107,7 @@ def prepared(batch: EpisodeBatch, policy: Policy | None = _POLICY) -> EpisodeBat
 
     Args:
         batch: of `episode_batches`; one whose images are float already is returned as it is.
-        policy: of the augmentation; None for none.
+        policy: of the augmentation; "suited" to what the images show, None for none.
 
     Returns:
         float32 images as `normalise` makes them; all else unchanged.
@@ -111,6 +116,8 @@ def prepared(batch: EpisodeBatch, policy: Policy | None = _POLICY) -> EpisodeBat
         return batch
     sides = ((batch.support, batch.support_seeds), (batch.query, batch.query_seeds))
     images = torch.cat([side.flatten(0, 1) for side, _ in sides])  # (t * (s + q), 3, H, W)
+    if policy == "suited":
+        policy = UPRIGHT if batch.upright else Policy()
     if policy is not None:
         seeds = torch.cat([own.flatten() for _, own in sides]).cpu().numpy()
         images = augment(images.float() / 255.0, seeds, policy)

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from fewskin.functional.augment import Policy, augment
+from fewskin.data.orientation import policy_of
+from fewskin.functional.augment import augment
 from fewskin.nets.backbones import normalise
 from fewskin.protocols import ImageTable
 from fewskin.seeding import rng_for, seed_for
@@ -48,10 +49,11 @@ def image_batches(
     targets = class_positions([label for table in tables for label in table.labels], classes)
     weights = np.concatenate([row_weights(table) for table in tables])
     rows = BalancedRows(targets, weights, len(classes), batch_size, seed)
+    policy = policy_of(*tables)
 
     def batch(step: int) -> tuple[Tensor, Tensor]:
         chosen = rows(step)
-        images = augment(_gather(tables, chosen).float() / 255.0, rows.seeds(step), Policy())
+        images = augment(_gather(tables, chosen).float() / 255.0, rows.seeds(step), policy)
         return mixer(step, normalise(images), _shares(targets[chosen], len(classes)))
 
     return batch
@@ -91,6 +93,7 @@ def map_batches(
     rows = BalancedRows(targets, weights, len(classes), batch_size, seed)
     drawn = np.unique(np.concatenate([rows(step) for step in range(steps)]))
     place = np.zeros(len(targets), dtype=np.int64)
+    policy = policy_of(*tables, *([base] if base else []))
     made: list[Tensor] = []
     start = 0
     for i, (table, seeds) in enumerate(seen):
@@ -101,7 +104,7 @@ def map_batches(
             table = replace(table.take(mine), pixels_key="")
         if len(mine):
             place[start + mine] = sum(map(len, made)) + np.arange(len(mine))
-            made.append(view_maps(frozen, table, seeds[mine], Policy()))
+            made.append(view_maps(frozen, table, seeds[mine], policy))
         start += len(seeds)
     maps = torch.cat(made)
 

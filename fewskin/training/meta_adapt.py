@@ -11,8 +11,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from fewskin.data.orientation import policy_of
 from fewskin.errors import DataError, PluginError
-from fewskin.functional.augment import Policy, augment
+from fewskin.functional.augment import augment
 from fewskin.functional.inner_loop import Parameters, balanced
 from fewskin.nets.backbones import Backbone, make_backbone, normalise
 from fewskin.protocols import ImageTable
@@ -222,8 +223,8 @@ def _known(net: Backbone, tables: Sequence[ImageTable], views: int) -> Tensor:
 def _views(tables: Sequence[ImageTable], views: int) -> Tensor:
     plain = torch.cat([table.images() for table in tables])
     ids = [name for table in tables for name in table.rows["image_id"]]
-    made = [normalise(plain)]
+    made, policy = [normalise(plain)], policy_of(*tables)
     for view in range(1, views):
         seeds = [seed_for(0, "view", name, view) for name in ids]
-        made.append(normalise(augment(plain.float() / 255.0, seeds, Policy())))
+        made.append(normalise(augment(plain.float() / 255.0, seeds, policy)))
     return torch.cat(made)

@@ -18,6 +18,7 @@ def folder(
     out: Path,
     label_level: int = 1,
     patient_from: str = "",
+    view: str = "",
     dataset: str = "",
     licence: str = "",
 ) -> SourceRead:
@@ -31,6 +32,8 @@ def folder(
         label_level: which folder below `path` names the class; 2 for `train/<label>/...`.
         patient_from: regular expression searched in what follows the class folder (usually the
             file name); its first group, or else its whole match, is the patient.
+        view: what the photographs show, for all of them, e.g. "face": faces are not turned upside
+            down in augmentation.
         dataset: name of the data set, for the record.
         licence: licence of the images, for the record.
 
@@ -49,7 +52,8 @@ def folder(
         parts = PurePosixPath(unicodedata.normalize("NFC", relative)).parts
         patient = _patient("/".join(parts[label_level:]), pattern)
         row = {"image_id": image_id, "path": relative, "label": parts[label_level - 1]}
-        more = {"patient_id": patient, "source": "real", "dataset": dataset, "licence": licence}
+        more = {"patient_id": patient, "source": "real", "view": view}
+        more |= {"dataset": dataset, "licence": licence}
         rows.append({**row, **more})
     where = "not in a class folder; expected <label>/" + "<folder>/" * (label_level - 1) + "<image>"
     notes = [*files.findings, *(finding("unlabelled", where, path=p) for p in loose)]
