@@ -37,6 +37,7 @@ def run_steps(
     checkpoint_every: int = 50,
     label: str = "fit",
     seed: int = 0,
+    precision: str = "32-true",
 ) -> None:
     """Train `module` in place for a fixed number of steps.
 
@@ -53,6 +54,7 @@ def run_steps(
         checkpoint_every: steps between checkpoints.
         label: name of this run, where several share `out`.
         seed: of dropout and whatever else the module draws.
+        precision: "32-true", or "bf16-mixed" for sixteen bits where an accelerator has them.
 
     Raises:
         StageError: the loss is no longer a number, or a checkpoint cannot be written or read.
@@ -69,6 +71,7 @@ def run_steps(
             trainer = Trainer(
                 accelerator="auto",
                 devices=1,
+                precision=precision,  # type: ignore[arg-type]  # Lightning says what it knows
                 max_epochs=1,
                 logger=False,
                 callbacks=[callback],
