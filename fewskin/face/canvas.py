@@ -5,6 +5,7 @@ There the cheek is where the cheek is, whatever the model's texture looks like, 
 a millimetre of skin. Zones are polygons of landmarks, folds are lines of landmarks.
 """
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,7 +30,7 @@ _REGIONS: Final = ("face", "lips")
 _AXIS_Z: Final = 4.5  # of the upright axis about which the mean face is unrolled, cm
 _STEP_CM: Final = 0.05  # between points of a line
 _FAR_CM: Final = 2.5  # beyond the landmarks nothing is drawn
-_CUBE, _CELLS = 64, 8.0  # of a cube of noise, and how many of its cells a wavelength has
+_CUBE, _CELLS = 48, 6.0  # of a cube of noise, and how many of its cells a wavelength has
 
 
 @dataclass(frozen=True, eq=False)
@@ -251,18 +252,22 @@ def _in_ring(points: Floats, ring: Floats) -> npt.NDArray[np.bool_]:
 
 
 def _noise_cube(rng: np.random.Generator) -> Floats:
-    """Return (64, 64, 64) periodic noise of variance 1, one octave about a wavelength of 8."""
+    """Return (48, 48, 48) periodic noise of variance 1, one octave about a wavelength of 6."""
     from scipy.fft import irfftn, rfftn
 
-    line = np.fft.fftfreq(_CUBE)[:, None, None]
-    frequency = np.sqrt(
-        line**2 + line.reshape(1, -1, 1) ** 2 + np.fft.rfftfreq(_CUBE).reshape(1, 1, -1) ** 2
-    )
-    frequency[0, 0, 0] = np.inf
-    gain = np.exp(-0.5 * (np.log2(frequency * _CELLS) / 0.5) ** 2).astype(np.float32)
     white = rng.standard_normal((_CUBE,) * 3, dtype=np.float32)
-    field = irfftn(rfftn(white) * gain, s=white.shape)
+    field = irfftn(rfftn(white) * _octave(), s=white.shape)
     return np.asarray((field - field.mean()) / field.std(), np.float32)
+
+
+@functools.cache
+def _octave() -> Floats:
+    """Return (48, 48, 25) gain of each frequency of a cube."""
+    line = np.fft.fftfreq(_CUBE)[:, None, None]
+    half = np.fft.rfftfreq(_CUBE).reshape(1, 1, -1)
+    frequency = np.sqrt(line**2 + line.reshape(1, -1, 1) ** 2 + half**2)
+    frequency[0, 0, 0] = np.inf
+    return np.exp(-0.5 * (np.log2(frequency * _CELLS) / 0.5) ** 2).astype(np.float32)
 
 
 def soft(depth_cm: npt.NDArray[np.floating], width_cm: float) -> Floats:

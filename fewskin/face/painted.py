@@ -19,7 +19,7 @@ from fewskin.face.topology import LEFT_BROW, RIGHT_BROW
 from fewskin.functional.pigment import HAEMOGLOBIN, MELANIN, tone_density
 from fewskin.functional.skin import Grid, noise, smooth_step
 
-__all__ = ["Painted", "Spots", "paint_person", "patch_places"]
+__all__ = ["Painted", "paint_person"]
 
 Floats = npt.NDArray[np.float32]
 
@@ -36,29 +36,6 @@ _TEETH: Final = np.array([0.10, 0.13, 0.22], dtype=np.float32)
 _GUMS: Final = np.array([0.35, 0.75, 0.7], dtype=np.float32)
 _IRIS_CM, _PUPIL_CM = 0.6, 0.26
 _HAIRLINE_CM: Final = 8.6  # height of the model above which hair may grow, at the middle
-
-
-@dataclass(frozen=True, eq=False)
-class Spots:
-    """Layers on the texture, each (S, S): what a condition adds.
-
-    Attributes:
-        haemoglobin: density units.
-        melanin: density units.
-        white: opacity of flakes, in [0, 1].
-        yellow: opacity of pus and crust, in [0, 1].
-    """
-
-    haemoglobin: Floats
-    melanin: Floats
-    white: Floats
-    yellow: Floats
-
-    @property
-    def mask(self) -> Floats:
-        """(S, S) in [0, 1]: where the condition is to be seen."""
-        total = abs(self.haemoglobin) + abs(self.melanin) + 0.5 * (self.white + self.yellow)
-        return smooth_step(total - 0.06, 0.02)
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,32 +174,3 @@ def _inside(place: Floats, region: npt.NDArray[np.uint8], height: Floats, iris: 
     made[front & (apart < _IRIS_CM)] = iris
     made[front & (apart < _PUPIL_CM)] = _PUPIL
     return made
-
-
-@per_model
-def patch_places(model: FaceModel, landmark: int, side: int) -> tuple[Floats, Floats, Floats]:
-    """Return (S, S) x and y, mm, of a patch of skin laid on the face at a landmark, and its depth.
-
-    Made once for each model, landmark and side; not to be changed.
-
-    Args:
-        model: our own head.
-        landmark: its middle.
-        side: S.
-
-    Returns:
-        x to the subject's left, y down, and the distance from the patch's plane, mm; 1000 outside
-        the charts.
-    """
-    atlas = atlas_of(model, side)
-    marks = model.landmarks(model.vertices)
-    normal = marks[landmark] - np.array([0.0, marks[landmark, 1], 2.0], np.float32)
-    normal /= np.linalg.norm(normal)
-    across = np.cross(np.array([0.0, 1.0, 0.0], np.float32), normal)
-    across /= np.linalg.norm(across)
-    off = 10.0 * (atlas.at_texels(model.vertices) - marks[landmark])
-    parts = off @ np.stack([across, -np.cross(normal, across), normal], axis=1)
-    whole = np.full((side * side, 3), 1000.0, np.float32)
-    whole[atlas.texel] = parts
-    x, y, depth = whole.reshape(side, side, 3).transpose(2, 0, 1)
-    return x, y, depth

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from fewskin.data.phantom import COMMON, RARE, Patient, make_patient, take_photograph
+from fewskin.data.phantom_faces import COMMON_FACES, RARE_FACES
 from fewskin.data.source import SourceRead, source_read
 from fewskin.errors import ConfigError
 
@@ -21,7 +22,7 @@ def phantom(
     n_rare: int = 60,
     photographs: int = 2,
     size: int = 96,
-    view: Literal["close-up", "face"] = "close-up",
+    view: Literal["close-up", "face"] = "face",
     seed: int = 0,
     workers: int = 2,
 ) -> SourceRead:
@@ -33,11 +34,12 @@ def phantom(
     Args:
         path: not used; the phantom has no input.
         out: folder to write `images/` into.
-        n_common: patients in each of acne, eczema, healthy, psoriasis.
+        n_common: patients in each of acne, healthy, melasma and seborrhoeic_dermatitis; of
+            close-ups acne, eczema, healthy and psoriasis.
         n_rare: patients in each of lupus, perioral, rosacea.
         photographs: photographs of each patient, 1 or more.
         size: side of a photograph in pixels, 32 to 1024.
-        view: "close-up" of 30 mm of skin, or the whole "face".
+        view: the whole "face", or a "close-up" of 30 mm of skin.
         seed: of everything.
         workers: threads; the images do not depend on it.
 
@@ -53,8 +55,10 @@ def phantom(
     )
     if view not in ("close-up", "face"):
         raise ConfigError(f"source phantom: view={view!r}, expected close-up or face.")
-    write = _write if view == "close-up" else _write_face
-    counts = {**dict.fromkeys(COMMON, n_common), **dict.fromkeys(RARE, n_rare)}
+    close = view == "close-up"
+    write = _write if close else _write_face
+    common, rare = (COMMON, RARE) if close else (COMMON_FACES, RARE_FACES)
+    counts = {**dict.fromkeys(common, n_common), **dict.fromkeys(rare, n_rare)}
     patients = [make_patient(label, i, seed=seed) for label, n in counts.items() for i in range(n)]
     (out / "images").mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(workers) as pool:
