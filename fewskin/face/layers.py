@@ -32,6 +32,7 @@ Array = npt.NDArray[np.floating]
 PARTS: Final = ("face", "lips", "eyes", "mouth")  # drawn as mesh; the rest is the sheet's
 _COARSE: Final = 104  # pixels along the longer side on which layers are told apart
 _FILL: Final = 144  # and on which what is behind is made up
+_TRACE: Final = np.float32(1e-5)  # weight of the head in what is behind it
 _FINE: Final = 256  # and on which their borders are fitted
 _SHOWS: Final = 0.06  # opacity of the head from which what is behind it is made up
 _BINS: Final = 10  # of a colour's histogram, each channel
@@ -293,6 +294,7 @@ def _behind(small: Floats) -> Floats:
     from scipy.ndimage import maximum_filter
 
     hidden = maximum_filter(small[..., 3], 3) * np.float32(6.0)
-    weight = np.clip(np.float32(1.0) - hidden, 0.0, 1.0)
+    # A trace everywhere: where the head fills the picture nothing else is known.
+    weight = np.clip(np.float32(1.0) - hidden, _TRACE, 1.0)
     filled = push_pull(np.moveaxis(small[..., :3], -1, 0), weight)
     return np.ascontiguousarray(np.moveaxis(filled, 0, -1))

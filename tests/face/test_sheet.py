@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -65,3 +67,15 @@ def test_the_background_beside_a_turned_head_stands_still(sheet: Sheet, photo: M
     made = sheet.draw(turned(photo, -40.0))
     edge = (slice(0, SIZE // 2), slice(0, SIZE // 10))
     assert abs(made - photo.image)[edge].max() < 0.01
+
+
+def test_a_head_that_fills_its_picture_leaves_nothing_black(photo: MeanFace) -> None:
+    cut = slice(SIZE // 3, 2 * SIZE // 3)
+    image = np.ascontiguousarray(photo.image[cut, cut])
+    x, y = photo.view.centre_px
+    view = replace(photo.view, centre_px=(x - cut.start, y - cut.start), size=image.shape[:2])
+    skin = np.ones(image.shape[:2], np.float32)
+    near = depth_sheet(image, skin, photo.model, photo.model.vertices, view)
+    yaw, pitch, roll = angles_of(view.rotation)
+    for turn in (-40.0, 40.0):
+        assert near.draw(view.posed(yaw + turn, pitch, roll)).min() > 0.3 * image.min()
