@@ -31,6 +31,7 @@ Mask = npt.NDArray[np.bool_]
 
 _LIT_CM: Final = 2.0  # beyond the mesh, where a change of light ends
 _CELLS: Final = 56  # of the grid along the longer side
+_OPACITY: Final = 4  # channel of it, after linear RGB and skin likelihood
 _HALVINGS: Final = 4  # sizes the photograph is kept at
 _BEYOND: Final = 0.25  # of a side, how far the sheet goes past each border
 _BACK: Final = (5.0, 1.0)  # cm behind the front of the ears that hair and ears go at their outline
@@ -275,7 +276,11 @@ def _grid_triangles(n_rows: int, n_columns: int) -> npt.NDArray[np.int32]:
 
 
 def _continued(image: Floats) -> tuple[tuple[Floats, ...], int]:
-    """Return a picture continued beyond its border at several sizes, and the border's width."""
+    """Return a picture continued beyond its border at several sizes, and the border's width.
+
+    Args:
+        image: (h, w, C); a fifth channel is opacity.
+    """
     unit = 1 << _HALVINGS
     beyond = -(-int(_BEYOND * max(image.shape[:2])) // unit) * unit
     high, wide = (side + 2 * beyond + -side % unit for side in image.shape[:2])
@@ -286,6 +291,13 @@ def _continued(image: Floats) -> tuple[tuple[Floats, ...], int]:
     inside = (slice(beyond, beyond + image.shape[0]), slice(beyond, beyond + image.shape[1]))
     planes[:, *inside], weight[inside] = np.moveaxis(image, -1, 0), 1.0
     level = push_pull(planes, weight)
+    if image.shape[2] > _OPACITY:
+        # Straight on: averaged, a neck at the bottom would be a veil along the whole side.
+        around = (
+            (beyond, high - beyond - image.shape[0]),
+            (beyond, wide - beyond - image.shape[1]),
+        )
+        level[_OPACITY] = np.pad(image[..., _OPACITY], around, mode="edge")
     made = [level]
     for _ in range(_HALVINGS):
         level = halved(level) * np.float32(0.25)

@@ -79,3 +79,15 @@ def test_a_head_that_fills_its_picture_leaves_nothing_black(photo: MeanFace) -> 
     yaw, pitch, roll = angles_of(view.rotation)
     for turn in (-40.0, 40.0):
         assert near.draw(view.posed(yaw + turn, pitch, roll)).min() > 0.3 * image.min()
+
+
+def test_a_neck_cut_off_below_veils_no_wall_beside_the_head(photo: MeanFace) -> None:
+    cut = slice(SIZE // 5, 4 * SIZE // 5)
+    image = np.ascontiguousarray(photo.image[cut, cut])
+    x, y = photo.view.centre_px
+    view = replace(photo.view, centre_px=(x - cut.start, y - cut.start), size=image.shape[:2])
+    near = depth_sheet(image, image[..., 0], photo.model, photo.model.vertices, view)
+    alpha, beyond = near.head.opacities[0], near.head.beyond
+    side = alpha[beyond : beyond + len(image)]
+    np.testing.assert_array_equal(side[:, 0], side[:, beyond])  # as at the border, all the way
+    np.testing.assert_array_equal(side[:, -1], side[:, beyond + image.shape[1] - 1])
