@@ -19,6 +19,7 @@ NEEDED = {
     "rare": ["data.path=somewhere", "data.rare=[a,b]"],
     "ham10000_rare": ["data.path=somewhere"],
     "ham10000_gan": ["data.path=somewhere"],
+    "rosacea_faces": ["data.path=somewhere"],
     "isic_2way": ["data.path=somewhere"],
     "isic_2way_meta": ["data.path=somewhere"],
     "derm7pt_2way": ["data.path=somewhere"],

@@ -127,8 +127,8 @@ def test_a_pool_is_kept_with_the_sampler(support: ImageTable, tmp_path: Path) ->
 
 
 def test_unknown_modes_and_models_are_refused(support: ImageTable, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="expected view"):
-        Face3D(mode="transplant")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="expected view, paint, transplant"):
+        Face3D(mode="swap")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="model=nowhere"):
         Face3D(model="nowhere").adapt(support, seed=0, out=tmp_path)
 
