@@ -292,13 +292,13 @@ def _list(rest: Sequence[str]) -> int:
 
 
 def _print_keywords(kind: str, name: str) -> None:
-    from fewskin.display import argument_help, print_table
+    from fewskin.display import print_table, settings_help
     from fewskin.plugins import find, keywords, list_plugins
 
     if kind not in ("sources", "generators", "learners") or name not in list_plugins(kind):  # type: ignore[arg-type] # checked just before
         return
     target = find(kind, name)  # type: ignore[arg-type] # checked just before
-    meaning = argument_help(target)
+    meaning = settings_help(target)
     rows = [(key, _plain(p.default), meaning.get(key, "")) for key, p in keywords(target).items()]
     print()
     print_table(("key", "default", "meaning"), rows)

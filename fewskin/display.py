@@ -21,6 +21,7 @@ __all__ = [
     "clock",
     "print_plan",
     "print_table",
+    "settings_help",
     "verb_help",
     "verdict_lines",
 ]
@@ -55,6 +56,11 @@ def argument_help(target: Callable[..., Any], section: str = "Args") -> dict[str
         elif name:
             found[name] += " " + line.strip()
     return {key: value.strip() for key, value in found.items()}
+
+
+def settings_help(target: Callable[..., Any]) -> dict[str, str]:
+    """Return keyword -> meaning of a class; a dataclass says it under Attributes."""
+    return {**argument_help(target, "Attributes"), **argument_help(target)}
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str = "") -> None:

@@ -65,6 +65,16 @@ def test_no_key_is_left_without_a_meaning(verb: str) -> None:
     assert set(made.signature.parameters) - {"out"} <= set(argument_help(made.body))
 
 
+@pytest.mark.parametrize("kind", ["generators", "learners"])
+def test_list_says_what_each_setting_of_a_plugin_means(kind: str) -> None:
+    from fewskin.display import settings_help
+    from fewskin.plugins import find, keywords, list_plugins
+
+    for name in list_plugins(kind):  # type: ignore[arg-type]  # a literal
+        target = find(kind, name)  # type: ignore[arg-type]
+        assert set(keywords(target)) <= set(settings_help(target)), name
+
+
 @pytest.mark.parametrize("kind", ["sources", "generators", "learners", "experiments", "backbones"])
 def test_list_prints_names(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", kind]) == 0
