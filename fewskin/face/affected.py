@@ -4,9 +4,9 @@ Every picture takes the same way, severity 0 too: layers on the albedo, relief i
 light, the same renderer. So a healthy picture bears no sign of another way.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,16 @@ from fewskin.functional.lighting import Light, ambient, directional
 from fewskin.functional.pigment import light as light_of
 from fewskin.functional.pose import View
 
-__all__ = ["Affected", "affected", "bare_skin", "counterfactual", "progression"]
+__all__ = [
+    "Affected",
+    "Worn",
+    "affected",
+    "bare_skin",
+    "counterfactual",
+    "opened",
+    "progression",
+    "worn_by",
+]
 
 Floats = npt.NDArray[np.float32]
 
@@ -65,15 +74,99 @@ def bare_skin(person: Painted | Subject) -> Floats:
     return np.asarray(own * border_opacity(model, side) * np.maximum(person.opacity, known))
 
 
-def _opened(person: Subject, side: int) -> Subject:
+def opened(person: Subject, side: int) -> Subject:
     """Return a photographed person whose bare skin is drawn as mesh, with a texture of a side.
 
     Behind a beard or a fringe the sheet shows the photograph; skin there must show the condition.
+
+    Args:
+        person: taken from a photograph.
+        side: texels.
     """
     old = person.albedo
     maps = (resized(one, side) for one in (old.colour, old.confidence, old.skin, old.density))
     opacity = np.maximum(person.opacity, bare_skin(person))
     return replace(person, albedo=Texture(*maps), opacity=opacity)
+
+
+class Worn(NamedTuple):
+    """A picture of a person with a condition.
+
+    Attributes:
+        render: the picture, with the masks that were asked for.
+        vertices: (V, 3) of the person with thickened skin, cm.
+        only: (T,) triangles that are drawn as mesh; None for all.
+    """
+
+    render: Render
+    vertices: Floats
+    only: npt.NDArray[np.bool_] | None
+
+
+def worn_by(
+    person: Subject,
+    drawn: Drawn,
+    view: View,
+    *,
+    vertices: Floats,
+    light: Light,
+    melanin: float = 0.0,
+    background: Floats | None = None,
+    masks: Mapping[str, Floats] | None = None,
+    supersample: int = 2,
+) -> Worn:
+    """Return a picture of a photographed person with a condition.
+
+    Args:
+        person: of `opened`.
+        drawn: where the person's skin is bare, see `Drawn.on`.
+        view: pose and camera.
+        vertices: (V, 3) of the person without thickened skin, cm.
+        light: in the scene's axes.
+        melanin: see `Subject.picture`.
+        background: (H, W, 3) linear RGB; None is what the photograph shows.
+        masks: name -> (S, S) in [0, 1].
+        supersample: points along a pixel's side.
+    """
+    shape = displaced(person.model, vertices, drawn.layers)
+    skin = apply(person.albedo.colour, drawn.layers)
+    made = person.picture(
+        view,
+        vertices=shape,
+        light=light,
+        melanin=melanin,
+        albedo=relit(skin, drawn.layers, person.model, shape, view.rotation, light),
+        background=background,
+        masks=masks,
+        supersample=supersample,
+    )
+    only = person.model.in_region(*PARTS) if background is None else None
+    return Worn(made, shape, only)
+
+
+def _worn_by_painted(
+    person: Painted,
+    drawn: Drawn,
+    view: View,
+    light: Light,
+    vertices: Floats,
+    background: Floats | None,
+    supersample: int,
+) -> Worn:
+    shape = displaced(person.model, vertices, drawn.layers)
+    skin = apply(light_of(person.density), drawn.layers)
+    wall = np.full((*view.size, 3), _WALL, np.float32) if background is None else background
+    made = render(
+        person.model,
+        shape,
+        view,
+        relit(skin, drawn.layers, person.model, shape, view.rotation, light),
+        light=light,
+        background=wall,
+        masks=drawn.masks,
+        supersample=supersample,
+    )
+    return Worn(made, shape, None)
 
 
 def affected(
@@ -103,42 +196,25 @@ def affected(
     """
     drawn = condition.at(severity).on(bare_skin(person))
     if isinstance(person, Painted):
-        healthy, only = light_of(person.density), None
-        rest = person.vertices
         lamp = light or ambient(0.5).plus(directional((-0.5, 0.6, 1.0), 0.6))
+        rest = person.vertices if vertices is None else vertices
+        made = _worn_by_painted(person, drawn, view, lamp, rest, background, supersample)
     else:
-        healthy, only = person.albedo.colour, None
-        if background is None:
-            only = person.model.in_region(*PARTS)
-        rest, lamp = person.fit.vertices, light or person.light
-    model = person.model
-    shape = displaced(model, rest if vertices is None else vertices, drawn.layers)
-    albedo = relit(apply(healthy, drawn.layers), drawn.layers, model, shape, view.rotation, lamp)
-    if isinstance(person, Painted):
-        wall = np.full((*view.size, 3), _WALL, np.float32) if background is None else background
-        made = render(
-            model,
-            shape,
+        made = worn_by(
+            opened(person, drawn.layers.side),
+            drawn,
             view,
-            albedo,
-            light=lamp,
-            background=wall,
-            masks=drawn.masks,
-            supersample=supersample,
-        )
-    else:
-        made = _opened(person, drawn.layers.side).picture(
-            view,
-            vertices=shape,
-            light=lamp,
+            vertices=person.fit.vertices if vertices is None else vertices,
+            light=light or person.light,
             melanin=melanin,
-            albedo=albedo,
             background=background,
             masks=drawn.masks,
             supersample=supersample,
         )
-    found = seen_instances(drawn, model, shape, view, only=only, supersample=supersample)
-    return Affected(made, drawn, found)
+    found = seen_instances(
+        drawn, person.model, made.vertices, view, only=made.only, supersample=supersample
+    )
+    return Affected(made.render, drawn, found)
 
 
 def progression(

@@ -6,26 +6,21 @@ layers that are 0. The camera is matched on the photograph without the condition
 same for both.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from fewskin.face.affected import bare_skin
+from fewskin.face.affected import bare_skin, opened, worn_by
 from fewskin.face.annotations import SeenInstance, seen_instances
 from fewskin.face.landmarks import Landmarks
 from fewskin.face.portrait import Portrait
 from fewskin.face.presentation import Drawn
-from fewskin.face.relief import displaced, relit
 from fewskin.face.render import Render
-from fewskin.face.scene import Scene
-from fewskin.face.skin_layers import apply, blank, resized
-from fewskin.face.subject import PARTS, Subject
-from fewskin.face.texture import Texture
-from fewskin.functional.lighting import Light
+from fewskin.face.scene import Scene, exposed, placed
+from fewskin.face.skin_layers import blank, resized
+from fewskin.face.subject import Subject
 from fewskin.functional.pose import View
-from fewskin.functional.raster import Kernel
 
 __all__ = ["Sitter", "Taken", "nothing", "sitter_of"]
 
@@ -76,45 +71,6 @@ def nothing(side: int) -> Drawn:
 
 
 @dataclass(frozen=True, eq=False)
-class _Bearer(Subject):
-    """A person on whom a condition is drawn in the light and pose of each picture."""
-
-    drawn: Drawn
-    shots: list[tuple[View, Floats, bool]] = field(default_factory=list)
-
-    def picture(
-        self,
-        view: View,
-        *,
-        vertices: Floats | None = None,
-        light: Light | None = None,
-        melanin: float = 0.0,
-        albedo: Floats | None = None,
-        background: Floats | None = None,
-        masks: Mapping[str, Floats] | None = None,
-        supersample: int = 2,
-        kernel: Kernel = "auto",
-    ) -> Render:
-        """Return a picture of the person with the condition; see `Subject.picture`."""
-        layers, lamp = self.drawn.layers, self.light if light is None else light
-        rest = self.fit.vertices if vertices is None else vertices
-        shape = displaced(self.model, rest, layers)
-        skin = apply(self.albedo.colour if albedo is None else albedo, layers)
-        self.shots.append((view, shape, background is not None))
-        return super().picture(
-            view,
-            vertices=shape,
-            light=lamp,
-            melanin=melanin,
-            albedo=relit(skin, layers, self.model, shape, view.rotation, lamp),
-            background=background,
-            masks=masks,
-            supersample=supersample,
-            kernel=kernel,
-        )
-
-
-@dataclass(frozen=True, eq=False)
 class Sitter:
     """A person with their camera, ready to bear conditions.
 
@@ -139,31 +95,35 @@ class Sitter:
             rng: of the picture: its background, then its noise.
             instances: look for the lesions in the picture too.
         """
-        worn = drawn.on(self.bare)
-        own = {one.name: getattr(self.person, one.name) for one in fields(Subject)}
-        bearer = _Bearer(**own, drawn=worn)
-        masks = {"": self.person.albedo.confidence, **worn.masks}
+        worn, person = drawn.on(self.bare), self.person
+        masks = {"": person.albedo.confidence, **worn.masks}
         if worn.masks:
             masks[_WHOLE] = worn.mask
-        made = replace(self.portrait, subject=bearer).drawn(scene, rng, masks=masks)
-        pixels = self.portrait.match.taken(made.image, rng)
+        at = placed(person, scene, self.portrait.size)
+        made, shape, only = worn_by(
+            person,
+            worn,
+            at.view,
+            vertices=at.vertices,
+            light=at.light,
+            melanin=scene.melanin,
+            background=self.portrait.behind(rng),
+            masks=masks,
+        )
+        made = exposed(made, scene)
         shares = dict(made.masks)
-        known = shares.pop("")
-        condition = shares.pop(_WHOLE, np.zeros(made.image.shape[:2], np.float32))
-        face = made.region("face")
-        view, shape, whole = bearer.shots[-1]
+        known, face = shares.pop(""), made.region("face")
         found: tuple[SeenInstance, ...] = ()
         if instances and worn.instances:
-            only = None if whole else bearer.model.in_region(*PARTS)
-            found = seen_instances(worn, bearer.model, shape, view, only=only)
+            found = seen_instances(worn, person.model, shape, at.view, only=only)
         return Taken(
-            pixels,
-            replace(made, masks=shares),
-            worn,
-            condition,
-            found,
-            _landmarks(view, bearer.model.landmarks(shape)),
-            float((known * face).sum() / max(float(face.sum()), 1e-6)),
+            pixels=self.portrait.match.taken(made.image, rng),
+            condition=shares.pop(_WHOLE, np.zeros(made.image.shape[:2], np.float32)),
+            render=replace(made, masks=shares),
+            drawn=worn,
+            instances=found,
+            landmarks=_landmarks(at.view, person.model.landmarks(shape)),
+            confidence=float((known * face).sum() / max(float(face.sum()), 1e-6)),
         )
 
 
@@ -183,7 +143,4 @@ def sitter_of(portrait: Portrait, side: int) -> Sitter:
         side: texels of the conditions' layers.
     """
     person = portrait.subject
-    bare, old = bare_skin(person), person.albedo
-    maps = (resized(one, side) for one in (old.colour, old.confidence, old.skin, old.density))
-    opened = replace(person, albedo=Texture(*maps), opacity=np.maximum(person.opacity, bare))
-    return Sitter(portrait, opened, resized(bare, side))
+    return Sitter(portrait, opened(person, side), resized(bare_skin(person), side))

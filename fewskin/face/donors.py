@@ -7,8 +7,7 @@ from fewskin.data.source import finding
 from fewskin.errors import DataError
 from fewskin.face.extract import Extracted, extract
 from fewskin.face.people import People
-from fewskin.face.shared_skin import seen_skin
-from fewskin.face.subject import subject_of
+from fewskin.face.subject import skin_of
 from fewskin.tables import FINDINGS, write_table
 
 __all__ = ["donors_of"]
@@ -32,8 +31,8 @@ def donors_of(people: People, out: Path, *, side: int = 512) -> dict[str, Extrac
     geometry = people.geometry()
     for person in people:
         try:
-            subject = subject_of(person.linear, person.landmarks, geometry, side=side)
-            made[person.image_id] = extract(seen_skin(person.linear, subject), subject.model)
+            skin = skin_of(person.linear, person.landmarks, geometry, side=side)
+            made[person.image_id] = extract(*skin)
         except DataError as error:
             findings.append(finding("no_donor", str(error), image_id=person.image_id))
     table = pd.DataFrame(findings, columns=list(FINDINGS.required))

@@ -5,11 +5,11 @@ whose face was not found, or does not suit, has the reason in its place.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,14 +23,16 @@ from fewskin.face.landmarks import Landmarks, Reason
 from fewskin.face.model import N_LANDMARKS, FaceModel
 from fewskin.face.pictures import as_linear
 from fewskin.face.portrait import Portrait, portrait_of
-from fewskin.face.shared_skin import seen_skin, share_skin
-from fewskin.face.subject import Subject, subject_of
+from fewskin.face.shared_skin import share_skin
+from fewskin.face.subject import Subject, skin_of, subject_of
 from fewskin.paths import atomic_write
 
 __all__ = ["Faces", "Gallery"]
 
 Floats = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
+
+Made = TypeVar("Made")
 
 _EMPTY = np.full((N_LANDMARKS, 3), np.nan, np.float32)
 
@@ -128,7 +130,7 @@ class Gallery:
     def subject(self, row: int) -> Subject | str:
         """Return the person of one photograph alone, or why there is none."""
         if row not in self._alone:
-            self._alone[row] = self._made(row)
+            self._alone[row] = self._of_face(row, self._fitted)
         return self._alone[row]
 
     def together(self, row: int) -> list[int]:
@@ -161,15 +163,7 @@ class Gallery:
         What is healthy is guessed, see `face.extract`.
         """
         if row not in self._donors:
-            subject = self.subject(row)
-            if isinstance(subject, str):
-                self._donors[row] = subject
-            else:
-                try:
-                    seen = seen_skin(as_linear(self.faces.pixels[row]), subject)
-                    self._donors[row] = extract(seen, subject.model)
-                except DataError as error:
-                    self._donors[row] = self._why(row, error)
+            self._donors[row] = self._of_face(row, self._extracted)
         return self._donors[row]
 
     def _join(self, row: int) -> None:
@@ -188,13 +182,18 @@ class Gallery:
             except DataError as error:
                 self._portraits[k] = self._why(k, error)
 
-    def _made(self, row: int) -> Subject | str:
+    def _fitted(self, linear: Floats, face: Landmarks) -> Subject:
+        return subject_of(linear, face, self._geometry, side=self.side)
+
+    def _extracted(self, linear: Floats, face: Landmarks) -> Extracted:
+        return extract(*skin_of(linear, face, self._geometry, side=self.side))
+
+    def _of_face(self, row: int, make: Callable[[Floats, Landmarks], Made]) -> Made | str:
+        """Return what is made of a photograph and its landmarks, or why nothing can be."""
         if self.faces.reasons[row]:
             return f"{self.faces.reasons[row]} in {self.faces.image_ids[row]}"
-        face = Landmarks(self.faces.points[row])
-        linear = as_linear(self.faces.pixels[row])
         try:
-            return subject_of(linear, face, self._geometry, side=self.side)
+            return make(as_linear(self.faces.pixels[row]), Landmarks(self.faces.points[row]))
         except DataError as error:
             return self._why(row, error)
 

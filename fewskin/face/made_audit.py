@@ -28,10 +28,8 @@ from fewskin.face.people import FACES, People, Person, read_people
 from fewskin.face.pictures import as_linear
 from fewskin.face.portrait import portrait_of
 from fewskin.face.scene import Scene
-from fewskin.face.shared_skin import seen_skin
 from fewskin.face.skin_layers import resized
-from fewskin.face.subject import Subject, subject_of
-from fewskin.face.texture import Texture
+from fewskin.face.subject import Subject, skin_of
 from fewskin.face.zones import zones_of
 from fewskin.provenance import stage_record
 from fewskin.seeding import rng_for
@@ -193,9 +191,11 @@ def _recovery(made: MadeFolder, name: str, person: Person, twin: Pixels) -> dict
     with np.load(made.folder / "layers" / f"{name}.npz", allow_pickle=False) as layers:
         put = resized(layers["haemoglobin"].astype(np.float32), _SIDE)
     try:
-        ill, well = (_skin(as_linear(one), person, made.geometry) for one in (person.pixels, twin))
-        model = ill[1].model
-        alone, beside = extract(ill[0], model), extract(ill[0], model, healthy=well[0])
+        (ill, model), (well, _) = (
+            skin_of(as_linear(one), person.landmarks, made.geometry, side=_SIDE)
+            for one in (person.pixels, twin)
+        )
+        alone, beside = extract(ill, model), extract(ill, model, healthy=well)
     except DataError:
         return {}
     face, found = zones_of(model, _SIDE).of("face"), {}
@@ -203,13 +203,6 @@ def _recovery(made: MadeFolder, name: str, person: Person, twin: Pixels) -> dict
         there = face & (one.confidence > _SURE)
         found[key] = correlation(one.layers.haemoglobin, put, there)
     return found
-
-
-def _skin(
-    linear: npt.NDArray[np.float32], person: Person, geometry: FaceModel | None
-) -> tuple[Texture, Subject]:
-    subject = subject_of(linear, person.landmarks, geometry, side=_SIDE)
-    return seen_skin(linear, subject), subject
 
 
 def problems(row: Mapping[str, str], reason: str, limits: Mapping[str, float | None]) -> str:

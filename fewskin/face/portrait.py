@@ -63,25 +63,18 @@ class Portrait:
             masks: name -> (S, S) in [0, 1] on the texture.
             kernel: of `functional.raster`.
         """
-        made = self.drawn(scene, rng, masks=masks, kernel=kernel)
-        return made, self.match.taken(made.image, rng)
-
-    def drawn(
-        self,
-        scene: Scene,
-        rng: np.random.Generator,
-        *,
-        masks: Mapping[str, Floats] | None = None,
-        kernel: Kernel = "auto",
-    ) -> Render:
-        """Return the render alone; `picture` says what the arguments are."""
-        behind = self.own_wall
-        if behind is None:
-            height, width = self.photograph.shape[:2]
-            behind = self.backgrounds.drawn((height, width), rng)
-        return picture_of(
+        behind = self.behind(rng)
+        made = picture_of(
             self.subject, scene, self.size, masks=masks, background=behind, kernel=kernel
         )
+        return made, self.match.taken(made.image, rng)
+
+    def behind(self, rng: np.random.Generator) -> Floats | None:
+        """Return (H, W, 3) linear RGB of a picture's background; None is the photograph's own."""
+        if self.own_wall is not None:
+            return self.own_wall
+        height, width = self.photograph.shape[:2]
+        return self.backgrounds.drawn((height, width), rng)
 
 
 def portrait_of(

@@ -6,8 +6,8 @@ changed: tone moves melanin alone, light is neutral, exposure scales all channel
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,12 +17,22 @@ from fewskin.face.model import FaceModel
 from fewskin.face.render import Render
 from fewskin.face.subject import Subject
 from fewskin.functional.lighting import Light, ambient, directional
-from fewskin.functional.pose import angles_of
+from fewskin.functional.pose import View, angles_of
 from fewskin.functional.raster import Kernel
 from fewskin.protocols import Knob
 from fewskin.tables import Schema
 
-__all__ = ["KNOBS", "VIEWS", "Scene", "draw_scene", "picture_of", "still"]
+__all__ = [
+    "KNOBS",
+    "VIEWS",
+    "Placed",
+    "Scene",
+    "draw_scene",
+    "exposed",
+    "picture_of",
+    "placed",
+    "still",
+]
 
 Floats = npt.NDArray[np.float32]
 
@@ -174,22 +184,47 @@ def picture_of(
         background: (h, w, 3) linear RGB in place of the photograph's surroundings.
         kernel: of `functional.raster`.
     """
-    view = subject.fit.view
-    yaw, pitch, roll = angles_of(view.rotation)
-    turned = view.scaled(size / max(view.size)).posed(
-        yaw + scene.yaw_deg, pitch + scene.pitch_deg, roll + scene.roll_deg
-    )
+    at = placed(subject, scene, size)
     made = subject.picture(
-        turned,
-        vertices=_shape(subject, scene),
-        light=subject.light.mixed(scene.lamp, scene.light),
+        at.view,
+        vertices=at.vertices,
+        light=at.light,
         melanin=scene.melanin,
         background=background,
         masks=masks,
         kernel=kernel,
     )
-    gain = np.float32(2.0**scene.exposure_ev)
-    return Render(made.image * gain, made.coverage, made.regions, made.depth, made.masks)
+    return exposed(made, scene)
+
+
+class Placed(NamedTuple):
+    """A person in a scene.
+
+    Attributes:
+        view: pose and camera.
+        vertices: (V, 3) of the scene's shape and expression, cm.
+        light: in the scene's axes.
+    """
+
+    view: View
+    vertices: Floats
+    light: Light
+
+
+def placed(subject: Subject, scene: Scene, size: int) -> Placed:
+    """Return where a person is in a scene whose picture's longer side is `size` pixels."""
+    view = subject.fit.view
+    yaw, pitch, roll = angles_of(view.rotation)
+    turned = view.scaled(size / max(view.size)).posed(
+        yaw + scene.yaw_deg, pitch + scene.pitch_deg, roll + scene.roll_deg
+    )
+    light = subject.light.mixed(scene.lamp, scene.light)
+    return Placed(turned, _shape(subject, scene), light)
+
+
+def exposed(made: Render, scene: Scene) -> Render:
+    """Return a picture at the scene's exposure."""
+    return replace(made, image=made.image * np.float32(2.0**scene.exposure_ev))
 
 
 def _shape(subject: Subject, scene: Scene) -> Floats:

@@ -8,28 +8,13 @@ import numpy.typing as npt
 
 from fewskin.errors import DataError
 from fewskin.face.complete import complete
-from fewskin.face.delight import delight
 from fewskin.face.fuse import fuse
-from fewskin.face.subject import Subject
-from fewskin.face.texture import Texture, texel_normals
-from fewskin.face.unwrap import unwrap
+from fewskin.face.subject import Subject, unlit
+from fewskin.face.texture import Texture
 
-__all__ = ["seen_skin", "share_skin"]
+__all__ = ["share_skin"]
 
 Floats = npt.NDArray[np.float32]
-
-
-def seen_skin(image: Floats, subject: Subject) -> Texture:
-    """Return the texture of a photograph without its light, and without guesses.
-
-    Args:
-        image: (H, W, 3) linear RGB.
-        subject: of this photograph.
-    """
-    model, fit, side = subject.model, subject.fit, subject.albedo.side
-    texture = unwrap(image, model, fit.vertices, fit.view, side)
-    normals = texel_normals(model, fit.vertices, fit.view.rotation, side)
-    return delight(texture, model, normals).albedo
 
 
 def share_skin(subjects: Sequence[Subject], images: Sequence[Floats]) -> list[Subject]:
@@ -51,7 +36,10 @@ def share_skin(subjects: Sequence[Subject], images: Sequence[Floats]) -> list[Su
         raise DataError("the photographs of one person were fitted with different face models.")
     if len(subjects) == 1:
         return list(subjects)
-    seen = [seen_skin(image, one) for image, one in zip(images, subjects, strict=True)]
+    seen = [
+        unlit(image, one.model, one.fit, one.albedo.side).bare.albedo
+        for image, one in zip(images, subjects, strict=True)
+    ]
     whole = complete(fuse(seen), subjects[0].model)
     made = []
     for subject, own in zip(subjects, seen, strict=True):

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +27,7 @@ from fewskin.functional.pose import View
 from fewskin.functional.raster import Kernel
 from fewskin.functional.sampling import bilinear
 
-__all__ = ["PARTS", "Subject", "border_opacity", "subject_of"]
+__all__ = ["PARTS", "Skin", "Subject", "border_opacity", "skin_of", "subject_of", "unlit"]
 
 Floats = npt.NDArray[np.float32]
 
@@ -105,6 +105,55 @@ class Subject:
         )
 
 
+class Skin(NamedTuple):
+    """A face's skin in one photograph.
+
+    Attributes:
+        seen: texture as the photograph shows it.
+        bare: the same without its light, and the light; nothing is guessed.
+    """
+
+    seen: Texture
+    bare: Delighted
+
+
+def unlit(image: Floats, model: FaceModel, fit: Fit, side: int) -> Skin:
+    """Return the skin of a fitted face, with its light and without.
+
+    Args:
+        image: (H, W, 3) linear RGB.
+        model: face model.
+        fit: of the photograph.
+        side: texels.
+
+    Raises:
+        DataError: too little skin is seen.
+    """
+    seen = unwrap(image, model, fit.vertices, fit.view, side)
+    normals = texel_normals(model, fit.vertices, fit.view.rotation, side)
+    return Skin(seen, delight(seen, model, normals))
+
+
+def skin_of(
+    image: Floats, landmarks: Landmarks, geometry: FaceModel | None = None, *, side: int = 512
+) -> tuple[Texture, FaceModel]:
+    """Return the skin in a photograph without its light and without guesses, and its face model.
+
+    A part of what `subject_of` does, for those who need no new pictures.
+
+    Args:
+        image: (H, W, 3) linear RGB.
+        landmarks: of the photograph, in its pixels.
+        geometry: face model; None takes the landmarks as the mesh.
+        side: texels.
+
+    Raises:
+        DataError: the landmarks or the fit do not suit the picture.
+    """
+    model, made = fitted(geometry, landmarks, (image.shape[0], image.shape[1]))
+    return unlit(image, model, made, side).bare.albedo, model
+
+
 def subject_of(
     image: Floats,
     landmarks: Landmarks,
@@ -126,9 +175,7 @@ def subject_of(
         DataError: the landmarks or the fit do not suit the picture.
     """
     model, made = fitted(geometry, landmarks, (image.shape[0], image.shape[1]))
-    seen = unwrap(image, model, made.vertices, made.view, side)
-    normals = texel_normals(model, made.vertices, made.view.rotation, side)
-    bare: Delighted = delight(seen, model, normals)
+    seen, bare = unlit(image, model, made, side)
     colours = density(image.reshape(-1, 3))
     skin = likelihood(colours, skin_reference(seen, model)).reshape(image.shape[:2])
     sheet = depth_sheet(image, skin, model, made.vertices, made.view, kernel=kernel)
