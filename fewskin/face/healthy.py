@@ -138,7 +138,7 @@ def healthy_redness(
     weight = albedo.confidence * albedo.skin
     values, seen = at_landmarks(model, found, weight)
     made = prior.fitted(values, np.where(seen > _SEEN, seen, 0.0))
-    return found, _spread(model, albedo.side, made, prior.known)
+    return found, _spread(model, albedo.side, made, prior)
 
 
 def at_landmarks(model: FaceModel, image: Map, weight: Map) -> tuple[Floats, Floats]:
@@ -176,20 +176,22 @@ def _around(model: FaceModel, side: int) -> Any:  # Any: scipy has no stubs
     return csr_matrix(entries, shape=(N_LANDMARKS, len(place)))
 
 
-def _spread(model: FaceModel, side: int, values: Floats, known: npt.NDArray[np.bool_]) -> Map:
+def _spread(model: FaceModel, side: int, values: Floats, prior: HealthyModel) -> Map:
     """Return (S, S) a smooth map through values at landmarks; 0 outside the charts."""
-    matrix, usable = _from_landmarks(model, side, known.tobytes())
+    matrix, usable = _from_landmarks(model, side, prior)
     return atlas_of(model, side).image((matrix @ values[usable]).astype(np.float32))
 
 
 @per_model
-def _from_landmarks(model: FaceModel, side: int, known: bytes) -> tuple[Any, Any]:
+def _from_landmarks(
+    model: FaceModel, side: int, prior: HealthyModel
+) -> tuple[Any, npt.NDArray[np.int64]]:  # Any: scipy has no stubs
     """Return sparse (n, k) weights of the k known landmarks at each texel, and their numbers."""
     from scipy.sparse import csr_matrix
     from scipy.spatial import cKDTree
 
     marks = model.landmarks(model.vertices)
-    usable = np.flatnonzero(np.frombuffer(known, dtype=bool) & np.isfinite(marks).all(1))
+    usable = np.flatnonzero(prior.known & np.isfinite(marks).all(1))
     place = atlas_of(model, side).at_texels(model.vertices)
     apart, near = cKDTree(marks[usable]).query(place, k=_NEAR)
     share = 1.0 / (apart + _SOFT_CM) ** 2

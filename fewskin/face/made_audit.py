@@ -4,7 +4,7 @@ The twin of a picture is the same person in the same scene, by the same camera, 
 condition. What differs between the two is the condition and nothing else.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fewskin.data.images import decode
+from fewskin.data.source import finding
 from fewskin.errors import DataError, StageError
 from fewskin.face.affected_portrait import Sitter, nothing, sitter_of
 from fewskin.face.backdrops import read_backgrounds
@@ -33,9 +34,9 @@ from fewskin.face.subject import Subject, skin_of
 from fewskin.face.zones import zones_of
 from fewskin.provenance import stage_record
 from fewskin.seeding import rng_for
-from fewskin.tables import Schema, read_table
+from fewskin.tables import FINDINGS, Schema, read_table, write_table
 
-__all__ = ["AUDIT", "MadeFolder", "audited", "made_folder", "problems"]
+__all__ = ["AUDIT", "MadeFolder", "audited", "made_folder", "problems", "write_audit"]
 
 Mask = npt.NDArray[np.bool_]
 
@@ -223,3 +224,30 @@ def problems(row: Mapping[str, str], reason: str, limits: Mapping[str, float | N
         if value > bound if kind == "most" else value < bound:
             found.append(f"{measure} {value:.3g}, {kind} {bound:g}")
     return "; ".join(found)
+
+
+def write_audit(rows: Sequence[Row], made: Path, out: Path) -> None:
+    """Write `audit.csv`, `kept.csv` and what was dropped into `findings.csv`.
+
+    Args:
+        rows: of `audited`, with their `dropped`.
+        made: folder that was audited.
+        out: folder of the result; its `findings.csv` is there already.
+    """
+    import pandas as pd
+
+    table = pd.DataFrame(rows, columns=list(AUDIT.required))
+    write_table(table, out / "audit.csv", AUDIT)
+    bad = table[table["dropped"] != ""]
+    views = read_table(made / "views.csv", AFFECTED)
+    good = views[views["image_id"].isin(set(table["image_id"]) - set(bad["image_id"]))]
+    write_table(good, out / "kept.csv", AFFECTED)
+    dropped = pd.DataFrame(
+        [
+            finding("dropped", row["dropped"], image_id=row["image_id"], path=row["path"])
+            for row in bad.to_dict("records")
+        ],
+        columns=list(FINDINGS.required),
+    )
+    found = read_table(out / "findings.csv", FINDINGS)
+    write_table(pd.concat([found, dropped]), out / "findings.csv", FINDINGS)

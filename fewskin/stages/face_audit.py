@@ -40,15 +40,10 @@ def face_audit(
         least_recovery: -1 to 1.
         most_artefact: times the twin's.
     """
-    import pandas as pd
-
-    from fewskin.data.source import finding
-    from fewskin.face.condition_folder import AFFECTED
     from fewskin.face.folder_work import Parents, Pixels, Row, each_person
-    from fewskin.face.made_audit import AUDIT, audited, made_folder, problems
+    from fewskin.face.made_audit import audited, made_folder, problems, write_audit
     from fewskin.face.people import Person
     from fewskin.face.subject import Subject
-    from fewskin.tables import FINDINGS, read_table, write_table
 
     limits = {
         "most_landmark_error": most_landmark_error,
@@ -69,19 +64,4 @@ def face_audit(
             pictures += pair
         return rows, pictures
 
-    rows = each_person(folder.people, out, make)
-    table = pd.DataFrame(rows, columns=list(AUDIT.required))
-    write_table(table, out / "audit.csv", AUDIT)
-    bad = table[table["dropped"] != ""]
-    views = read_table(path / "views.csv", AFFECTED)
-    good = views[views["image_id"].isin(set(table["image_id"]) - set(bad["image_id"]))]
-    write_table(good, out / "kept.csv", AFFECTED)
-    dropped = pd.DataFrame(
-        [
-            finding("dropped", row["dropped"], image_id=row["image_id"], path=row["path"])
-            for row in bad.to_dict("records")
-        ],
-        columns=list(FINDINGS.required),
-    )
-    found = read_table(out / "findings.csv", FINDINGS)
-    write_table(pd.concat([found, dropped]), out / "findings.csv", FINDINGS)
+    write_audit(each_person(folder.people, out, make), path, out)

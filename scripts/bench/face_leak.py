@@ -18,6 +18,7 @@ import os
 import platform
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -169,9 +170,7 @@ def trained(steps: int) -> Scores:
 
     def scores(train: Pixels, truth: Any, test: Pixels) -> Any:
         table = table_from_arrays(train, [("first", "second")[one] for one in truth])
-        table = table.take(range(len(table)))
-        rows = table.rows.assign(view="face")
-        table = type(table)(rows, table.pixels, table.index)
+        table = replace(table, rows=table.rows.assign(view="face"))
         learner = Finetune(backbone="conv6", fit_steps=0, steps=steps, batch_size=32, lr=1e-3)
         with tempfile.TemporaryDirectory() as folder:
             made = learner.adapt(table, extra=None, base=None, seed=0, out=Path(folder))
