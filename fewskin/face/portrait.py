@@ -63,11 +63,22 @@ class Portrait:
             masks: name -> (S, S) in [0, 1] on the texture.
             kernel: of `functional.raster`.
         """
+        made = self.drawn(scene, rng, masks=masks, kernel=kernel)
+        return made, self.match.taken(made.image, rng)
+
+    def drawn(
+        self,
+        scene: Scene,
+        rng: np.random.Generator,
+        *,
+        masks: Mapping[str, Floats] | None = None,
+        kernel: Kernel = "auto",
+    ) -> Render:
+        """Return the render alone; `picture` says what the arguments are."""
         behind = self.behind(rng)
-        made = picture_of(
+        return picture_of(
             self.subject, scene, self.size, masks=masks, background=behind, kernel=kernel
         )
-        return made, self.match.taken(made.image, rng)
 
     def behind(self, rng: np.random.Generator) -> Floats | None:
         """Return (H, W, 3) linear RGB of a picture's background; None is the photograph's own."""

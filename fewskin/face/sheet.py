@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fewskin.face.layers import PARTS, Frame, Layers, frame_of, split
+from fewskin.face.head_layers import PARTS, Frame, HeadLayers, frame_of, split
 from fewskin.face.model import FaceModel
 from fewskin.face.sheet_layers import Bent, Still
 from fewskin.functional.lighting import Light
@@ -141,7 +141,7 @@ def _cells(model: FaceModel, vertices: Floats, view: View, frame: Frame, kernel:
 
 
 def _head(
-    layers: Layers, skin: Floats, model: FaceModel, vertices: Floats, view: View, kernel: Kernel
+    layers: HeadLayers, skin: Floats, model: FaceModel, vertices: Floats, view: View, kernel: Kernel
 ) -> Bent:
     from scipy.ndimage import distance_transform_edt
 
@@ -245,7 +245,7 @@ def _needed(opacity: Floats, beyond: int, cells: _Cells) -> Mask:
     return (cells.look_up(some, beyond, step) > 0.01).ravel()
 
 
-def _rest(layers: Layers, skin: Floats, head: Bent) -> Still:
+def _rest(layers: HeadLayers, skin: Floats, head: Bent) -> Still:
     level = np.concatenate([np.moveaxis(layers.rest, -1, 0), skin[None]])
     made = [level]
     for _ in range(_HALVINGS):

@@ -12,8 +12,8 @@ from fewskin.face.complete import complete
 from fewskin.face.delight import Delighted, delight
 from fewskin.face.fit import Fit
 from fewskin.face.geometry import fitted
+from fewskin.face.head_layers import PARTS
 from fewskin.face.landmarks import Landmarks
-from fewskin.face.layers import PARTS
 from fewskin.face.model import FaceModel
 from fewskin.face.render import Render, render
 from fewskin.face.sheet import Sheet, depth_sheet

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fewskin.face.layers import Layers, frame_of, split
+from fewskin.face.head_layers import HeadLayers, frame_of, split
 from tests.face.mean_face import MeanFace, mean_face
 
 SIZE = 160
@@ -13,25 +13,25 @@ def photo() -> MeanFace:
 
 
 @pytest.fixture(scope="module")
-def layers(photo: MeanFace) -> Layers:
+def layers(photo: MeanFace) -> HeadLayers:
     skin = np.zeros((SIZE, SIZE), np.float32)
     return split(photo.image, skin, photo.model, photo.model.vertices, photo.view)
 
 
-def test_the_head_over_the_rest_is_the_photograph(layers: Layers, photo: MeanFace) -> None:
+def test_the_head_over_the_rest_is_the_photograph(layers: HeadLayers, photo: MeanFace) -> None:
     cover = layers.opacity[..., None]
     again = cover * layers.head + (1.0 - cover) * layers.rest
     assert abs(again - photo.image).mean() < 1e-4
     assert abs(again - photo.image).max() < 0.03
 
 
-def test_the_face_is_head_and_the_corners_are_not(layers: Layers) -> None:
+def test_the_face_is_head_and_the_corners_are_not(layers: HeadLayers) -> None:
     middle = slice(SIZE // 2 - 20, SIZE // 2 + 20)
     assert layers.opacity[middle, middle].min() > 0.99
     assert max(layers.opacity[:6, :6].max(), layers.opacity[:6, -6:].max()) < 0.01
 
 
-def test_nothing_of_the_face_is_left_behind_it(layers: Layers, photo: MeanFace) -> None:
+def test_nothing_of_the_face_is_left_behind_it(layers: HeadLayers, photo: MeanFace) -> None:
     middle = slice(SIZE // 2 - 20, SIZE // 2 + 20)
     behind = layers.rest[middle, middle]
     assert (behind[..., 2] > behind[..., 0]).all()  # the stripes are blue, skin is not

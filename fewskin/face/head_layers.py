@@ -23,7 +23,7 @@ from fewskin.functional.pose import View
 from fewskin.functional.pyramid import push_pull
 from fewskin.functional.raster import Kernel, zbuffer
 
-__all__ = ["PARTS", "Frame", "Layers", "frame_of", "split"]
+__all__ = ["PARTS", "Frame", "HeadLayers", "frame_of", "split"]
 
 Floats = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
@@ -39,7 +39,7 @@ _BINS: Final = 10  # of a colour's histogram, each channel
 _CHIN, _TOP, _SIDES = 152, 10, (234, 454)
 
 
-class Layers(NamedTuple):
+class HeadLayers(NamedTuple):
     """The two layers of a photograph.
 
     Attributes:
@@ -104,7 +104,7 @@ def split(
     view: View,
     *,
     kernel: Kernel = "auto",
-) -> Layers:
+) -> HeadLayers:
     """Return the layers of a photograph.
 
     Args:
@@ -129,7 +129,7 @@ def split(
     return _unmixed(image, cover, _resized(made_up, size))
 
 
-def _unmixed(image: Floats, cover: Floats, rest: Floats) -> Layers:
+def _unmixed(image: Floats, cover: Floats, rest: Floats) -> HeadLayers:
     """Return layers that give the picture again: head over rest."""
     made = rest - image
     made *= np.minimum(cover * np.float32(1.0 / _SHOWS), 1.0)
@@ -139,7 +139,7 @@ def _unmixed(image: Floats, cover: Floats, rest: Floats) -> Layers:
     # Where the head's colour had to be clipped, what is behind it makes up for the difference.
     behind = np.clip((image - cover * head) / np.maximum(clear, np.float32(0.05)), 0.0, 1.0)
     rest = np.where(cover < 0.95, behind, made)
-    return Layers(head.astype(np.float32), cover[..., 0], rest.astype(np.float32))
+    return HeadLayers(head.astype(np.float32), cover[..., 0], rest.astype(np.float32))
 
 
 def _small(image: Floats, side: int) -> Floats:
