@@ -18,10 +18,17 @@ Spec = Mapping[str, Any]  # a plug-in as {"name": ..., **hyper_parameters}
 
 @dataclass(frozen=True)
 class Arm:
-    """An image source and how much of it: `ratio` generated images for each real one."""
+    """An image source and how much of it: `ratio` generated images for each real one.
+
+    Attributes:
+        generator: None in the arm of real images alone.
+        ratio: one or several.
+        generated_only: the real images that the generated ones come from are not trained on.
+    """
 
     generator: Spec | None = None
     ratio: float | Sequence[float] = 1.0
+    generated_only: bool = False
 
     def ratios(self) -> tuple[float, ...]:
         """Return the ratios to run; an arm without generator has the ratio 0."""
@@ -151,12 +158,14 @@ def as_names(names: str | Sequence[str] | None) -> tuple[str, ...]:
 
 def _arm(name: str, spec: Mapping[str, Any]) -> Arm:
     for key in spec:
-        if key not in ("generator", "ratio"):
-            raise ConfigError(unknown(f"key of arm {name}", key, ("generator", "ratio")))
+        if key not in (known := [f.name for f in fields(Arm)]):
+            raise ConfigError(unknown(f"key of arm {name}", key, known))
     generator = spec.get("generator")
     if isinstance(generator, str):
         generator = {"name": generator}
-    arm = Arm(generator, spec.get("ratio", 1.0))
+    arm = Arm(generator, spec.get("ratio", 1.0), bool(spec.get("generated_only", False)))
+    if arm.generated_only and generator is None:
+        raise ConfigError(f"arm {name}: generated_only=true without a generator; name one.")
     for ratio in arm.ratios():
         if not math.isfinite(ratio) or ratio < 0 or (generator is not None and ratio == 0):
             raise ConfigError(f"arm {name}: ratio={ratio}, expected a number above 0.")

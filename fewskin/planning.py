@@ -117,6 +117,7 @@ class _Planner:
             draw=draw,
             arm=arm,
             ratio=ratio,
+            generated_only=made.arms[arm].generated_only,
             image_size=self._size(label),
             seed=seed_for(made.seed, "train", shots, draw),
         )
@@ -212,7 +213,11 @@ class _Planner:
 
 def _described(made: Experiment) -> dict[str, Any]:
     arms = {
-        name: {"generator": arm.generator, "ratio": list(arm.ratios())}
+        name: {
+            "generator": arm.generator,
+            "ratio": list(arm.ratios()),
+            "generated_only": arm.generated_only,
+        }
         for name, arm in made.arms.items()
     }
     return {

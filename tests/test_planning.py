@@ -53,6 +53,15 @@ def test_kept_models_are_trained_one_by_one() -> None:
     assert len(requests("train", keep_models=True)) == 4 * 3 * 2 * 5  # learners, pairs, K, draws
 
 
+def test_an_arm_can_train_on_its_generated_images_alone() -> None:
+    made = {"generator": {"name": "flat"}, "ratio": 2, "generated_only": True}
+    cells = requests("train", arms={"real_only": {}, "made": made})
+    assert cells
+    assert all(cell.params["generated_only"] for cell in cells)
+    with pytest.raises(ConfigError, match="arm made: generated_only=true without a generator"):
+        requests("train", arms={"real_only": {}, "made": {"generated_only": True}})
+
+
 def test_more_base_seeds_than_draws_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"base_seeds=9: expected 1 to split\.draws=5"):
         experiment_from({**CONFIG, "base_seeds": 9})

@@ -126,6 +126,9 @@ def _arm(study: Study, name: str, label: str) -> str:
     ratios = [f"{ratio:g}" for ratio in _ratios(study, name) if ratio]
     parts = [ARM_MEANING.get(name, ""), _spec("generator", generator) if generator else ""]
     parts += [f"{joined(ratios)} per real image"] if ratios else []
+    parts += (
+        ["trained on these alone, without the real ones"] if planned.get("generated_only") else []
+    )
     about = ", ".join(part for part in parts if part)
     return f"{label}: {about}" if about else label
 

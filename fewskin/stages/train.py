@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fewskin.errors import DataError
+from fewskin.errors import ConfigError, DataError
 from fewskin.provenance import DEFAULT_OUT, stage
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def train(
     draw: int,
     arm: str = "real_only",
     ratio: float = 0.0,
+    generated_only: bool = False,
     fold: int = 0,
     image_size: int = 64,
     seed: int = 0,
@@ -53,6 +54,8 @@ def train(
         draw: which support set.
         arm: the image source's name in tables.
         ratio: generated images for each real one; their share of every class is ratio/(1+ratio).
+        generated_only: train on the generated images alone; the real ones they come from are not
+            seen by the learner, those of its base fit are.
         fold: which fold of the splits table.
         image_size: side in pixels.
         seed: of everything random; equal for every arm of a draw.
@@ -74,7 +77,12 @@ def train(
     fitted = make("learners", learner)
     fitted = fitted.load(fit / "state") if fit is not None else fitted.fit(None, seed=seed, out=out)
     extra = _extra(made, real, ratio)
-    predictor = fitted.adapt(rows.support, extra=extra, base=rows.base, seed=seed, out=out)
+    if not generated_only:
+        predictor = fitted.adapt(rows.support, extra=extra, base=rows.base, seed=seed, out=out)
+    elif extra is None:
+        raise ConfigError("generated_only=true without generated=; give folders of generate.")
+    else:
+        predictor = fitted.adapt(extra, extra=None, base=None, seed=seed, out=out)
     save_object(predictor, out / "model")
     cell |= {"learner": label, "arm": arm, "ratio": ratio, "classes": list(predictor.classes)}
     cell |= {"transductive": bool(fitted.transductive)}

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from fewskin.data.images import open_table
-from fewskin.errors import DataError, LeakageError
+from fewskin.errors import ConfigError, DataError, LeakageError
+from fewskin.learners.finetune import Finetune
 from fewskin.plugins import load_object
 from fewskin.stages.adapt import adapt
 from fewskin.stages.fit import fit
@@ -62,6 +63,26 @@ def test_generated_rows_weigh_ratio_times_the_real_ones(tiny_data) -> None:
 def test_a_class_without_generated_images_is_refused(tiny_data) -> None:
     with pytest.raises(DataError, match="only real or only generated"):
         train(*tiny_data, None, copies(tiny_data, "novel"), task="generalised", **CELL)
+
+
+def test_generated_images_alone_train_without_the_real_ones(tiny_data, monkeypatch) -> None:
+    seen = {}
+
+    def watched(self, support, *, extra, base, **given):
+        seen.update(sources=set(support.rows["source"]), extra=extra, base=base)
+        return adapted(self, support, extra=extra, base=base, **given)
+
+    adapted = Finetune.adapt
+    monkeypatch.setattr(Finetune, "adapt", watched)
+    given = {"task": "generalised", "ratio": 1.0, "arm": "made", "generated_only": True}
+    made = train(*tiny_data, None, copies(tiny_data, "generalised"), **given, **CELL)
+    assert seen == {"sources": {"generated"}, "extra": None, "base": None}
+    assert load_object(made / "model").classes == tuple(sorted((*BASE, *RARE)))
+
+
+def test_generated_images_alone_need_generated_images(tiny_data) -> None:
+    with pytest.raises(ConfigError, match="generated_only=true without generated="):
+        train(*tiny_data, None, task="novel", generated_only=True, **CELL)
 
 
 def test_a_planted_test_image_in_support_is_a_leak(tiny_data, edited) -> None:
