@@ -23,11 +23,14 @@ class Arm:
     Attributes:
         generator: None in the arm of real images alone.
         ratio: one or several.
+        image_size: side in pixels at which the generator works; None is the experiment's. The
+            learners see its images made smaller, as they see photographs.
         generated_only: the real images that the generated ones come from are not trained on.
     """
 
     generator: Spec | None = None
     ratio: float | Sequence[float] = 1.0
+    image_size: int | None = None
     generated_only: bool = False
 
     def ratios(self) -> tuple[float, ...]:
@@ -163,7 +166,9 @@ def _arm(name: str, spec: Mapping[str, Any]) -> Arm:
     generator = spec.get("generator")
     if isinstance(generator, str):
         generator = {"name": generator}
-    arm = Arm(generator, spec.get("ratio", 1.0), bool(spec.get("generated_only", False)))
+    arm = Arm(**{**spec, "generator": generator})
+    if arm.image_size is not None and arm.image_size < 1:
+        raise ConfigError(f"arm {name}: image_size={arm.image_size}, expected pixels, or null.")
     if arm.generated_only and generator is None:
         raise ConfigError(f"arm {name}: generated_only=true without a generator; name one.")
     for ratio in arm.ratios():

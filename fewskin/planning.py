@@ -55,13 +55,16 @@ class _Planner:
             for label, spec in made.learners.items()
         }
         self.generator_fits = {
-            name: [self._fit(r, made.image_size, generator=arm.generator) for r in replicates]
+            name: [self._fit(r, self._arm_size(name), generator=arm.generator) for r in replicates]
             for name, arm in made.arms.items()
             if arm.generator is not None
         }
 
     def _size(self, label: str) -> int:
         return self.made.image_sizes.get(label, self.made.image_size)
+
+    def _arm_size(self, arm: str) -> int:
+        return self.made.arms[arm].image_size or self.made.image_size
 
     def _fit(self, replicate: int, size: int, **plugin: Any) -> Request:
         seed = seed_for(self.made.seed, "base", replicate)
@@ -86,7 +89,7 @@ class _Planner:
             shots=shots,
             draw=draw,
             role=role,
-            image_size=self.made.image_size,
+            image_size=self._arm_size(arm),
             seed=seed,
         )
         return load_stage("generate").request(adapted, ratio=ratio, seed=seed)
@@ -216,6 +219,7 @@ def _described(made: Experiment) -> dict[str, Any]:
         name: {
             "generator": arm.generator,
             "ratio": list(arm.ratios()),
+            "image_size": arm.image_size,
             "generated_only": arm.generated_only,
         }
         for name, arm in made.arms.items()

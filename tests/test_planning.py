@@ -62,6 +62,12 @@ def test_an_arm_can_train_on_its_generated_images_alone() -> None:
         requests("train", arms={"real_only": {}, "made": {"generated_only": True}})
 
 
+def test_a_generator_can_work_at_a_larger_size_than_the_learners() -> None:
+    arms = {"real_only": {}, "flat": {"generator": "flat", "image_size": 128}}
+    assert {r.params["image_size"] for r in requests("adapt", arms=arms)} == {128}
+    assert {r.params["image_size"] for r in requests("train", arms=arms)} == {64}
+
+
 def test_more_base_seeds_than_draws_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"base_seeds=9: expected 1 to split\.draws=5"):
         experiment_from({**CONFIG, "base_seeds": 9})

@@ -126,9 +126,10 @@ def _arm(study: Study, name: str, label: str) -> str:
     ratios = [f"{ratio:g}" for ratio in _ratios(study, name) if ratio]
     parts = [ARM_MEANING.get(name, ""), _spec("generator", generator) if generator else ""]
     parts += [f"{joined(ratios)} per real image"] if ratios else []
-    parts += (
-        ["trained on these alone, without the real ones"] if planned.get("generated_only") else []
-    )
+    if planned.get("image_size"):
+        parts.append(f"made at {planned['image_size']} px")
+    if planned.get("generated_only"):
+        parts.append("trained on these alone, without the real ones")
     about = ", ".join(part for part in parts if part)
     return f"{label}: {about}" if about else label
 
