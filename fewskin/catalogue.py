@@ -44,9 +44,18 @@ def listed(kind: str, wanted: str = "") -> list[tuple[str, str]]:
         from fewskin.nets.backbones import list_backbones
 
         found = [(name, "") for name in list_backbones()]
+    elif kind == "sources":
+        found = [(name, _about_source(name)) for name in list_plugins("sources")]
     else:
         found = [(name, summary(kind, name)) for name in list_plugins(kind)]  # type: ignore[arg-type] # one of _LISTS
     return [(name, text) for name, text in found if wanted in name]
+
+
+def _about_source(name: str) -> str:
+    """Return what a source is and the `Facts:` line of its docstring: classes, ids, licence."""
+    text = ast.get_docstring(ast.parse((_SOURCES / f"{name}.py").read_text())) or ""
+    facts = [line for line in text.splitlines() if line.startswith("Facts: ")]
+    return " ".join([summary("sources", name), *(line.removeprefix("Facts: ") for line in facts)])
 
 
 def _first_comment(file: Path) -> str:
@@ -76,7 +85,7 @@ def run_rows() -> list[tuple[str, str, str]]:
             f"one of {', '.join(config_groups()['source'])}; source.KEY=... sets its options",
         ),
     ]
-    skip = ("name", "path", "command", "source", "image_sizes")
+    skip = ("name", "path", "command", "source", "image_sizes", "inputs_of")
     rows += [
         (f.name, "in the experiment", meaning.get(f.name, ""))
         for f in fields(Experiment)
@@ -102,6 +111,7 @@ def examples(verb: str) -> list[str]:
 
 
 _STAGES = Path(__file__).parent / "stages"
+_SOURCES = Path(__file__).parent / "data" / "sources"
 _EXTRA = {
     "run": "Run an experiment: learners x arms x shots x draws, then its report.",
     "list": "List sources, generators, learners, backbones or experiments.",

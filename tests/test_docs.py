@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 GUIDES = sorted((ROOT / "docs").glob("*.md"))
-SAYS = {"few-shot": "('lupus', 'rosacea')", "face": "(192, 192, 3) True"}
+SAYS = {"few-shot": "('lupus', 'rosacea')", "face": "(192, 192, 3) True", "data": "Rosacea,1,"}
 
 
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda file: file.stem)

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING
 
 from fewskin.data.images import EXTENSIONS
 from fewskin.errors import DataError
-from fewskin.tables import FINDINGS
+from fewskin.tables import FINDINGS, Schema
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
+    "CLASS_COUNTS",
     "ImageFiles",
     "SourceRead",
+    "class_counts",
     "finding",
     "image_ids",
     "list_images",
@@ -25,6 +27,13 @@ __all__ = [
     "source_read",
 ]
 
+CLASS_COUNTS = Schema(
+    name="class counts",
+    required=("label", "n_images", "n_patients"),
+    unique=("label",),
+    sort=("label",),
+    integers=("n_images",),
+)
 Row = Mapping[str, str]
 _PHOTOGRAPHS = {".avif", ".cr2", ".dcm", ".dng", ".heic", ".heif", ".nef", ".raw"}
 
@@ -59,6 +68,30 @@ def source_read(
         raise DataError(f"{root}: no labelled image to read.{why}")
     table = pd.DataFrame(rows).reset_index(drop=True).fillna("")
     return SourceRead(table, root, pd.DataFrame(findings, columns=list(FINDINGS.required)))
+
+
+def class_counts(rows: "pd.DataFrame") -> "pd.DataFrame":
+    """Return the number of images and patients of each class of a manifest.
+
+    Args:
+        rows: manifest rows.
+
+    Returns:
+        Columns label, n_images and n_patients; the last is blank where no image names a patient.
+
+    Example:
+        >>> import pandas as pd
+        >>> rows = pd.DataFrame({"label": ["a", "a", "b"], "patient_id": ["P1", "P1", ""]})
+        >>> class_counts(rows).to_numpy().tolist()
+        [['a', 2, '1'], ['b', 1, '']]
+    """
+    table = rows if "patient_id" in rows.columns else rows.assign(patient_id="")
+    counts = table.groupby("label", as_index=False).agg(
+        n_images=("label", "size"),
+        n_patients=("patient_id", lambda ids: ids[ids != ""].nunique()),
+    )
+    counts["n_patients"] = counts["n_patients"].astype(str).replace("0", "")
+    return counts
 
 
 def finding(kind: str, detail: str, *, image_id: str = "", path: str = "") -> dict[str, str]:
@@ -166,7 +199,7 @@ def read_csv(path: Path) -> "pd.DataFrame":
         with open(path, encoding="utf-8-sig") as file:
             header = file.readline()
         separator = max(",;\t", key=header.count)
-        return pd.read_csv(
+        frame = pd.read_csv(
             path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig"
         )
     except FileNotFoundError:
@@ -174,6 +207,10 @@ def read_csv(path: Path) -> "pd.DataFrame":
     except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         reason = str(error).strip().splitlines()[0]
         raise DataError(f"{path} is not a CSV table in UTF-8: {reason}") from error
+    if not isinstance(frame.index, pd.RangeIndex):
+        raise DataError(f"{path}: its rows have more cells than its header; expected as many.")
+    # A row that ends early has unknown cells.
+    return frame.fillna("")
 
 
 def image_ids(paths: Sequence[str]) -> list[str]:

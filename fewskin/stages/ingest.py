@@ -26,13 +26,15 @@ def ingest(
 ) -> None:
     """Read images and labels into a manifest; unreadable files become findings.
 
-    The images stay where they are; every one is decoded once and named by its pixels.
+    The images stay where they are; every one is decoded once and named by its pixels. `counts.csv`
+    says how many images and patients each class has, rosacea among them or not.
 
     Args:
         path: the data: a folder, or what the source asks for; none for the phantom.
         source: where it comes from and that source's options, e.g. name=folder or name=csv.
     """
     from fewskin.data.images import in_threads
+    from fewskin.data.source import CLASS_COUNTS, class_counts
     from fewskin.tables import FINDINGS, write_manifest, write_table
 
     read = _read(path, source, out)
@@ -47,6 +49,7 @@ def ingest(
             f"the first: {first['path']}: {first['detail']}"
         )
     write_table(findings, out / "findings.csv", FINDINGS)
+    write_table(class_counts(rows), out / "counts.csv", CLASS_COUNTS)
     made_here = read.root.resolve() == out.resolve()
     write_manifest(rows, out, "." if made_here else read.root)
 

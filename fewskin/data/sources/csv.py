@@ -1,4 +1,7 @@
-"""A CSV table with one row per image: a column for the file, one for the label, any others."""
+"""A CSV table with one row per image: a column for the file, one for the label, any others.
+
+Facts: Classes and rosacea: counted on ingest; patient ids by a column; your licence.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

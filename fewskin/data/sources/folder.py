@@ -1,4 +1,7 @@
-"""A folder of images with one folder per class: `root/<label>/...`, nested as deep as you like."""
+"""A folder of images with one folder per class: `root/<label>/...`, nested as deep as you like.
+
+Facts: Classes and rosacea: counted on ingest; patient ids by source.patient_from; your licence.
+"""
 
 import re
 import unicodedata

@@ -1,5 +1,7 @@
 """HAM10000: 10,015 dermoscopic images of seven diagnoses.
 
+Facts: 7 classes; lesion ids; CC BY-NC 4.0; no rosacea.
+
 Tschandl, Rosendahl, Kittler: The HAM10000 dataset, a large collection of multi-source dermatoscopic
 images of common pigmented skin lesions. Scientific Data 5, 180161 (2018).
 https://doi.org/10.7910/DVN/DBW86T, CC BY-NC 4.0.
