@@ -58,6 +58,7 @@ _MODE_OF_PROFILE = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 Item = TypeVar("Item")
 Made = TypeVar("Made")
 Pixels = npt.NDArray[np.uint8]
+Seen = Callable[[int, Path, Pixels], None]
 
 
 def decode(path: Path) -> Pixels:
@@ -184,12 +185,19 @@ def in_threads(make: Callable[[Item], Made], items: Sequence[Item]) -> list[Made
         return list(pool.map(make, items))
 
 
-def open_pixels(manifest: Manifest, image_size: int) -> tuple[Pixels, str]:
+def open_pixels(
+    manifest: Manifest,
+    image_size: int,
+    *,
+    seen: Seen | None = None,
+) -> tuple[Pixels, str]:
     """Return all images of a manifest at one size, decoded once and then memory-mapped.
 
     Args:
         manifest: rows of a `fewskin ingest`, `check` or `generate` folder.
         image_size: side in pixels.
+        seen: called with row, file and (H, W, 3) pixels of each image that is decoded, from
+            several threads; images that are at hand already are not decoded again.
 
     Returns:
         (N, 3, S, S) uint8 sRGB memory map in the order of the rows, and the name of its content.
@@ -203,7 +211,7 @@ def open_pixels(manifest: Manifest, image_size: int) -> tuple[Pixels, str]:
     key = _pixels_key(manifest, image_size)
     folder = runs_dir() / "pixels" / key[:12]
     if not (folder / "pixels.npy").is_file():
-        _publish_pixels(manifest, shape, folder)
+        _publish_pixels(manifest, shape, folder, seen)
     try:
         pixels: Pixels = np.load(folder / "pixels.npy", mmap_mode="r")
     except (OSError, ValueError) as error:
@@ -223,12 +231,17 @@ def _pixels_key(manifest: Manifest, image_size: int) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _publish_pixels(manifest: Manifest, shape: tuple[int, ...], folder: Path) -> None:
+def _publish_pixels(
+    manifest: Manifest,
+    shape: tuple[int, ...],
+    folder: Path,
+    seen: Seen | None,
+) -> None:
     work = folder.with_name(f"{folder.name}.tmp-{socket.gethostname()}-{os.getpid()}")
     try:
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True)
-        _fill(manifest, shape, work / "pixels.npy")
+        _fill(manifest, shape, work / "pixels.npy", seen)
         atomic_write(work / "pixels.json", json.dumps({"shape": shape, "version": _VERSION}) + "\n")
         os.rename(work, folder)
     except OSError as error:
@@ -242,7 +255,12 @@ def _publish_pixels(manifest: Manifest, shape: tuple[int, ...], folder: Path) ->
             shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def _fill(manifest: Manifest, shape: tuple[int, ...], file: Path) -> None:
+def _fill(
+    manifest: Manifest,
+    shape: tuple[int, ...],
+    file: Path,
+    seen: Seen | None,
+) -> None:
     pixels = np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape)
     if hasattr(os, "posix_fallocate"):
         # Writing a sparse map on a full disk kills the process (SIGBUS); this raises instead.
@@ -258,6 +276,8 @@ def _fill(manifest: Manifest, shape: tuple[int, ...], file: Path) -> None:
                 "ingest again."
             )
         pixels[i] = square(image, shape[-1]).transpose(2, 0, 1)  # (S, S, 3) -> (3, S, S)
+        if seen is not None:
+            seen(i, path, image)
 
     in_threads(put, range(shape[0]))
     pixels.flush()

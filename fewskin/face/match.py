@@ -8,11 +8,9 @@ It is measured once a photograph, on its render in its own pose, where both show
 - Blur, where the render is sharper, in linear light: `camera_sharpness`. A texture that comes from
   the photograph has its blur already, and the render is a little softer: then it stays as it is.
   Only a texture of several photographs can be sharper than one of them.
-- Noise, where the render has less. Measured by the mask of Immerkaer, Fast noise variance
-  estimation, 1996, https://doi.org/10.1006/cviu.1996.0060; differs from the paper: the median of
-  the answers in place of their mean, so that edges and pores hardly count.
-- JPEG of the quality that the photograph's pixels show: `camera_jpeg`. A photograph that was scaled
-  shows none, and the render is not compressed.
+- Noise, where the render has less: `functional.traces`.
+- JPEG of the quality that the photograph's pixels show: `functional.traces`. A photograph that was
+  scaled shows none, and the render is not compressed.
 """
 
 from dataclasses import dataclass
@@ -22,21 +20,19 @@ import numpy as np
 import numpy.typing as npt
 
 from fewskin.errors import DataError
-from fewskin.face.camera_jpeg import jpeg_quality
 from fewskin.face.camera_sharpness import excess_sharpness
 from fewskin.face.pictures import as_linear
 from fewskin.face.render import Render
 from fewskin.functional.camera import blur, compress
 from fewskin.functional.colour import linear_to_srgb
+from fewskin.functional.traces import grain, jpeg_quality
 
-__all__ = ["Match", "grain", "match_of"]
+__all__ = ["Match", "match_of"]
 
 Floats = npt.NDArray[np.float32]
 Array = npt.NDArray[np.float64]
 Pixels = npt.NDArray[np.uint8]
 
-_NORM: Final = 6.0  # root of the sum of squares of the mask
-_MEDIAN: Final = 0.6745  # of |x| where x is normal of variance 1
 _SOFT: Final = 0.1  # edge of the window on the face, of the root of the face's area
 _ROUNDS: Final = 6  # compression takes noise away: how much to add is found step by step
 
@@ -110,21 +106,3 @@ def _window(own: Render) -> Floats:
     width = _SOFT * float(np.sqrt(face.sum()))
     inside = gaussian_filter(face, width, mode="constant") * 2.0 - 1.0
     return np.clip(inside, 0.0, 1.0).astype(np.float32)
-
-
-def grain(pixels: Pixels) -> Array:
-    """Return the sigma of the noise of each channel, (3,), in units of 1 / 255.
-
-    Args:
-        pixels: (H, W, 3) uint8 sRGB, 3 or more on a side.
-
-    Example:
-        >>> rng = np.random.default_rng(0)
-        >>> noisy = np.clip(rng.normal(128.0, 4.0, (64, 64, 3)), 0, 255).astype(np.uint8)
-        >>> bool((abs(grain(noisy) - 4.0) < 0.3).all())
-        True
-    """
-    x = pixels.astype(np.float64)
-    across = x[:, :-2] - 2.0 * x[:, 1:-1] + x[:, 2:]
-    answer = across[:-2] - 2.0 * across[1:-1] + across[2:]
-    return np.asarray(np.median(abs(answer), axis=(0, 1)) / (_MEDIAN * _NORM))

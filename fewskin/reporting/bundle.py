@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fewskin.data.evidence_tables import CALIBRATION, CONFUSION, DRAWS, VERDICTS
+from fewskin.data.shortcut_examples import EXAMPLES
+from fewskin.data.shortcuts import SHORTCUTS
 from fewskin.provenance import stage_record
 from fewskin.tables import FINDINGS, GAINS, SPLITS, Manifest, Schema, read_manifest, read_table
 
@@ -60,6 +62,8 @@ class Bundle:
     manifest: Manifest
     findings: "pd.DataFrame"
     counts: "pd.DataFrame"
+    shortcuts: "pd.DataFrame"
+    shortcut_examples: "pd.DataFrame"
     splits: "pd.DataFrame"
     folders: Mapping[str, Sequence[Path]]
     records: Mapping[Path, Record]
@@ -103,6 +107,8 @@ def read_bundle(folders: Mapping[str, Sequence[Path]], settings: Mapping[str, An
         manifest=read_manifest(folders["manifest"][0]),
         findings=_read_first(checked, "findings", FINDINGS),
         counts=_read_first(checked, "counts", COUNTS),
+        shortcuts=_read_first(checked, "shortcuts", SHORTCUTS),
+        shortcut_examples=_read_first(checked, "shortcut_examples", EXAMPLES),
         splits=read_table(folders["splits"][0] / "splits.csv", SPLITS),
         folders=folders,
         records=_records([folder for group in folders.values() for folder in group]),
@@ -184,6 +190,8 @@ def tables_of(bundle: Bundle) -> "dict[str, pd.DataFrame]":
             "audit",
             "findings",
             "counts",
+            "shortcuts",
+            "shortcut_examples",
         )
     }
     return {

@@ -38,6 +38,9 @@ _FINDING_MEANING = {
     "near_duplicate": "confirmed copy of another image; kept in one group",
     "near_conflict": "near copies with different labels",
     "conflict": "same pixels under different labels; left out",
+    "odd_size": "much smaller, larger, wider or taller than usual; kept",
+    "blurred": "far less sharp than usual; kept",
+    "exposure": "nearly black or white, or clipped over much of it; kept",
     "review": "suspiciously large cluster of copies; not merged",
 }
 

@@ -16,6 +16,7 @@ from fewskin.reporting.mistakes import calibration_section, confusion_section, m
 from fewskin.reporting.published import published_section
 from fewskin.reporting.results import answer, verdict_section
 from fewskin.reporting.samples import sample_section
+from fewskin.reporting.shortcuts import shortcut_section
 from fewskin.reporting.study import Study
 
 __all__ = ["make_document"]
@@ -35,6 +36,7 @@ def make_document(bundle: Bundle, *, title: str, command: str, notes: str) -> Do
     sections = (
         verdict_section(study),
         learner_section(study),
+        shortcut_section(study),
         *published_section(study),
         gain_section(study),
         draw_section(study),

@@ -1,9 +1,11 @@
-"""Find duplicates, conflicts and groups before anything is split."""
+"""Find duplicates, conflicts, groups and shortcuts before anything is split."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fewskin.data.published_splits import crossing_notes
 from fewskin.errors import DataError
 from fewskin.provenance import DEFAULT_OUT, stage
 from fewskin.tables import FINDINGS, Schema, read_manifest, read_table, write_manifest, write_table
@@ -27,13 +29,14 @@ _ALWAYS_MERGED = 10
 Row = dict[str, str]
 
 
-@stage(version=1, inputs=("manifest",))
+@stage(version=2, inputs=("manifest",))
 def check(
     manifest: Path,
     *,
     near_duplicates: bool = True,
     correlation: float = 0.95,
     max_group_share: float = 0.02,
+    shortcuts: bool = True,
     out: Path = DEFAULT_OUT,
 ) -> None:
     """Find duplicates and conflicting labels, and group the images that belong together.
@@ -42,12 +45,17 @@ def check(
     nobody can say which label is right. Copies of one label stay and share a group. A group is a
     connected component of patients, lesions, exact and confirmed near-duplicates.
 
+    Trivial cues of each photograph are measured (`cues.csv`) and asked for the class, alone and
+    together (`shortcuts.csv`, worst first; `shortcuts.png` shows what the worst one sees): a data
+    set whose background tells the disease is no test of anything else.
+
     Args:
         manifest: folder of `fewskin ingest`.
         near_duplicates: also look for cropped, turned, recompressed or brightened copies.
         correlation: least correlation of two registered images to count as copies.
         max_group_share: a larger cluster of copies is left for review instead of being merged;
             clusters of up to 10 images are always merged.
+        shortcuts: also ask how well trivial cues predict the label, and name odd photographs.
         out: result folder.
 
     Raises:
@@ -58,15 +66,48 @@ def check(
     given = read_manifest(manifest)
     kept, notes = _without_conflicts(given)
     notes += _exact(kept.rows)
+    cues = _cues(kept, near_duplicates) if shortcuts else None
     clusters: list[list[int]] = []
     if near_duplicates:
         at_most = max(_ALWAYS_MERGED, int(max_group_share * len(kept.rows)))
         clusters, more = _near(kept, correlation, at_most)
         notes += more
+    notes += crossing_notes(kept.rows, [*_same_pixels(kept.rows), *clusters])
     rows = kept.rows.assign(group_id=_groups(kept.rows, clusters))
+    if cues is not None:
+        notes += _odd(kept.rows, cues)
+        _audit(replace(kept, rows=rows), cues, out)
     write_table(_findings(given, notes), out / "findings.csv", FINDINGS)
     write_table(_counts(rows), out / "counts.csv", _COUNTS)
     write_manifest(rows, out, given.root)
+
+
+def _cues(manifest: "Manifest", near_duplicates: bool) -> "pd.DataFrame":
+    from fewskin.data.cues import measure_cues
+    from fewskin.data.duplicates import WORKING_SIZE
+
+    # The search for copies needs every image as well: each file is decoded once for both.
+    return measure_cues(manifest, WORKING_SIZE if near_duplicates else None)
+
+
+def _odd(rows: "pd.DataFrame", cues: "pd.DataFrame") -> list[Row]:
+    from fewskin.data.oddities import odd_photographs
+
+    return [_note(kind, rows, i, f"{detail}; kept") for i, kind, detail in odd_photographs(cues)]
+
+
+def _audit(manifest: "Manifest", cues: "pd.DataFrame", out: Path) -> None:
+    from fewskin.data.cues import CUE_TABLE
+    from fewskin.data.shortcut_examples import EXAMPLES, choose_examples, example_sheet
+    from fewskin.data.shortcuts import SHORTCUTS, audit_cues
+    from fewskin.paths import atomic_write
+
+    audited = audit_cues(manifest.rows, cues)
+    examples = choose_examples(manifest.rows, audited)
+    write_table(cues.round(4), out / "cues.csv", CUE_TABLE)
+    write_table(audited.table.round(4), out / "shortcuts.csv", SHORTCUTS)
+    write_table(examples, out / "shortcut_examples.csv", EXAMPLES)
+    atomic_write(out / "shortcuts.png", example_sheet(manifest, examples))
 
 
 def _check_range(name: str, value: float) -> None:
@@ -93,8 +134,6 @@ def _names(rows: "pd.DataFrame", positions: Sequence[int], but: int) -> str:
 
 
 def _without_conflicts(manifest: "Manifest") -> "tuple[Manifest, list[Row]]":
-    from dataclasses import replace
-
     rows, out, notes = manifest.rows, set(), []
     for same in _same_pixels(rows):
         labels = sorted({str(rows["label"].iloc[i]) for i in same})
@@ -124,8 +163,6 @@ def _near(
     manifest: "Manifest", correlation: float, at_most: int
 ) -> tuple[list[list[int]], list[Row]]:
     """Return clusters of row positions to merge, and what to tell about them."""
-    from dataclasses import replace
-
     import numpy as np
 
     from fewskin.data.duplicates import WORKING_SIZE, complete_linkage, near_pairs

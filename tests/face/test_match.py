@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 
 from fewskin.errors import DataError
-from fewskin.face.camera_jpeg import jpeg_quality
-from fewskin.face.match import Match, grain, match_of
+from fewskin.face.match import Match, match_of
 from fewskin.face.pictures import as_linear, as_pixels
 from fewskin.face.render import Render, render
 from fewskin.functional.camera import blur, compress
 from fewskin.functional.colour import linear_to_lab
 from fewskin.functional.lighting import ambient, directional
+from fewskin.functional.traces import grain, jpeg_quality
 from tests.face.mean_face import mean_face
 
 SIZE = 160

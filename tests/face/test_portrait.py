@@ -4,12 +4,12 @@ import pytest
 from fewskin.errors import ConfigError
 from fewskin.face.background import Backgrounds
 from fewskin.face.landmarks import Landmarks
-from fewskin.face.match import grain
 from fewskin.face.pictures import as_linear, as_pixels
 from fewskin.face.portrait import portrait_of
 from fewskin.face.scene import KNOBS, Scene, draw_scene, still
 from fewskin.face.subject import Subject, subject_of
 from fewskin.functional.pose import frontal_view
+from fewskin.functional.traces import grain
 from tests.face.mean_face import mean_face
 
 SIZE = 160

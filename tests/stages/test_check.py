@@ -7,6 +7,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from fewskin.data.cues import CUE_TABLE
+from fewskin.data.shortcut_examples import EXAMPLES
+from fewskin.data.shortcuts import SHORTCUTS
 from fewskin.errors import DataError
 from fewskin.stages.check import check
 from fewskin.stages.ingest import ingest
@@ -136,3 +139,65 @@ def test_only_conflicts_is_an_error(tmp_path):
 def test_a_setting_out_of_range_is_refused(data, option):
     with pytest.raises(DataError, match=f"{next(iter(option))}="):
         checked(data, **option)
+
+
+def of_any_skin_and_camera(file, seed):
+    """Save a picture of blobs, of a shade, contrast and noise of its own, as a bitmap."""
+    photo(file, seed)
+    rng = np.random.default_rng(seed)
+    pixels = np.array(Image.open(file)) * rng.uniform(0.4, 1.0) * rng.uniform(0.8, 1.2, 3)
+    pixels += rng.uniform(2, 30) * rng.standard_normal(pixels.shape)
+    Image.fromarray(np.clip(pixels, 40, 250).astype(np.uint8)).save(file)
+
+
+def test_a_planted_frame_is_the_first_shortcut_and_is_shown(tmp_path):
+    # Twelve patients of each class; rosacea was photographed with a black frame. Bitmaps, for a
+    # frame shows in the size of a compressed file as well.
+    for i in range(12):
+        for c, label in enumerate(("acne", "eczema", "rosacea")):
+            file = tmp_path / "d" / label / f"{label}{i}.bmp"
+            of_any_skin_and_camera(file, 100 * c + i)
+            if label == "rosacea":
+                pixels = np.array(Image.open(file))
+                pixels[:, :4] = pixels[:4] = 0
+                Image.fromarray(pixels).save(file)
+    _, _, made = checked(tmp_path / "d")
+    table = read_table(made / "shortcuts.csv", SHORTCUTS)
+    first = table[table["rank"] == 1].set_index("stratum")
+    assert set(first["cue"]) == {"border"}
+    assert first.loc["class:rosacea", "auc"] > 0.95
+    assert first.loc["class:rosacea", "low"] > 0.7
+    assert first.loc["class:rosacea", "n_groups"] == 12
+    examples = read_table(made / "shortcut_examples.csv", EXAMPLES)
+    assert examples.groupby(["label", "side"]).size().tolist() == [4] * 6
+    # A row a class of eight cells of 96 pixels.
+    assert Image.open(made / "shortcuts.png").size[1] == 3 * (96 + 20)
+    cues = read_table(made / "cues.csv", CUE_TABLE).set_index("image_id")
+    framed = cues.index.str.startswith("rosacea")
+    assert cues.loc[framed, "black_border"].min() > 0.05
+    assert cues.loc[~framed, "black_border"].max() == 0.0
+
+
+def test_odd_photographs_are_named_and_kept(data):
+    Image.new("RGB", (24, 24), (255, 255, 255)).save(data / "acne" / "P5_white.png")
+    rows, findings, _ = checked(data)
+    assert "P5_white" in rows.index
+    assert findings["kind"].tolist() == ["blurred", "exposure", "odd_size"]
+    assert set(findings["image_id"]) == {"P5_white"}
+
+
+def test_shortcuts_can_be_left_out(data):
+    _, _, made = checked(data, shortcuts=False)
+    assert not [file for file in made.iterdir() if "shortcuts" in file.name]
+
+
+def test_copies_in_two_published_parts_are_named(data, tmp_path):
+    shutil.copy(data / "acne" / "P1_a.png", data / "acne" / "P9_a.png")
+    lines = ["path,label,split"]
+    for file in sorted(data.glob("*/*.png")):
+        part = "test" if file.name.startswith("P9") else "train"
+        lines.append(f"{file.relative_to(data)},{file.parent.name},{part}")
+    (data / "table.csv").write_text("\n".join(lines) + "\n")
+    made = check(ingest(data / "table.csv", source={"name": "csv"}))
+    found = read_table(made / "findings.csv", FINDINGS).set_index("kind")
+    assert "P1_a in train, P9_a in test" in found.loc["crosses_split", "detail"]

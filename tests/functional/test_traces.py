@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fewskin.face.camera_jpeg import jpeg_quality
 from fewskin.face.pictures import as_pixels
 from fewskin.functional.camera import jpeg_steps
+from fewskin.functional.traces import jpeg_quality
 from tests.face.mean_face import mean_face
 
 
