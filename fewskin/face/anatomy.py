@@ -10,11 +10,13 @@ import numpy.typing as npt
 from fewskin.face.canvas import Canvas, mirrored, soft
 from fewskin.face.topology import (
     FACE_OVAL,
+    FOREHEAD,
     LEFT_BROW,
     LEFT_EYE,
     LIPS_OUTER,
     RIGHT_BROW,
     RIGHT_EYE,
+    topology,
 )
 
 __all__ = ["Anatomy"]
@@ -41,6 +43,7 @@ _UPPER_LIP: Final = (2, 326, 391, 322, 410, 287, 291, 409, 270, 269, 267, 0, 37,
 _JAW: Final = (212, 216, 207, 187, 147, 213, 192, 138, 135, 169, 170, 211, 204, 202)
 _HAIRLINE: Final = (127, 162, 21, 54, 103, 67, 109, 10, 338, 297, 332, 284, 251, 389, 356)
 _LIDS: Final = ((RIGHT_EYE, RIGHT_BROW), (LEFT_EYE, LEFT_BROW))
+_NASAL_WALL: Final = (122, 188, 114, 47)
 _NOSTRILS: Final = ((60, 75, 20, 166), (290, 305, 250, 392))
 
 
@@ -146,6 +149,22 @@ class Anatomy:
     def hairline(self) -> Floats:
         """Line: from temple to temple over the forehead."""
         return self.canvas.to_line(_HAIRLINE)
+
+    @cached_property
+    def below_top(self) -> Floats:
+        """Depth below the upper end of the skin that the model shows.
+
+        That is the landmarks' hairline, or above it where a model has skin there (2.5 cm at most).
+        """
+        above = np.where(self.oval > 0.0, self.hairline, -self.hairline)
+        middle = np.abs(self.canvas.place[:, 0]) < 1.0
+        top = self.canvas.place[middle, 1].max(initial=0.0) - topology().mean[FOREHEAD, 1]
+        return np.asarray(above + max(float(top), 0.0), np.float32)
+
+    @cached_property
+    def nasal_walls(self) -> Floats:
+        """Line: the creases between cheek and nose, above its wings."""
+        return self.canvas.to_line(*mirrored(_NASAL_WALL))
 
     @cached_property
     def nostrils(self) -> Floats:

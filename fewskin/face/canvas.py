@@ -102,17 +102,27 @@ class Canvas:
         """Return (n,) cm from each texel to a landmark of the mean face."""
         return np.asarray(np.linalg.norm(self.place - topology().mean[landmark], axis=1))
 
-    def noise(self, rng: np.random.Generator, *wavelengths_mm: float) -> Floats:
-        """Return (n,) Gaussian noise on the skin, about mean 0 and variance 1, of equal bands."""
-        bands = [self._band(rng, wavelength) for wavelength in wavelengths_mm]
+    def noise(
+        self, rng: np.random.Generator, *wavelengths_mm: float, mirrored: bool = False
+    ) -> Floats:
+        """Return (n,) Gaussian noise on the skin, about mean 0 and variance 1, of equal bands.
+
+        Args:
+            rng: of the noise.
+            wavelengths_mm: one a band.
+            mirrored: the same on both sides of the face.
+        """
+        bands = [self._band(rng, wavelength, mirrored) for wavelength in wavelengths_mm]
         return np.asarray(np.sum(bands, axis=0) / np.sqrt(len(bands)), np.float32)
 
-    def _band(self, rng: np.random.Generator, wavelength_mm: float) -> Floats:
+    def _band(self, rng: np.random.Generator, wavelength_mm: float, mirrored: bool) -> Floats:
         from scipy.ndimage import map_coordinates
 
         cube = _noise_cube(rng)
         turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]  # so that its repeats do not line up
-        cells = (self.place @ turn.astype(np.float32)).T * (10.0 * _CELLS / wavelength_mm)
+        place = np.abs(self.place) * [1, 0, 0] + self.place * [0, 1, 1] if mirrored else self.place
+        cells = (place.astype(np.float32) @ turn.astype(np.float32)).T
+        cells *= 10.0 * _CELLS / wavelength_mm
         return np.asarray(map_coordinates(cube, cells, order=1, mode="grid-wrap"))
 
     def near(self, point: Floats, radius_mm: float) -> Near:

@@ -21,6 +21,7 @@ __all__ = [
     "onsets",
     "patch",
     "plates",
+    "ragged",
     "vessels",
 ]
 
@@ -29,6 +30,12 @@ Numbers = npt.NDArray[np.floating]
 
 _BLOOD_IN_BROWN: Final = np.float32(0.9)
 _SHARPEST: Final = 1.2  # texels: no edge is narrower than twice this
+_POINTS, _WINDING = 16, 0.3  # of a vessel's course; radians that it swings either way
+_SCATTER_MM: Final = 0.45  # by which skin blurs a vessel below its surface, width at half height
+_FOOT: Final = 1.6  # radii at which a dome has come down to the skin
+# Of a ragged border: wavelengths in mm, then how far the border strays at them and over what it
+# fades, as shares; finer ones make islands and gaps.
+_RAGGED: Final = ((24.0, 1.0, 1.0), (11.0, 0.6, 0.6), (5.0, 0.45, 0.35))
 
 
 def onsets(counts: Sequence[float]) -> Floats:
@@ -126,6 +133,13 @@ def _core(ratio: Floats, texel: float) -> Floats:
     return 1.0 - smooth_step(ratio, 1.0 - edge, 1.0 + edge)
 
 
+def _bell(ratio: Floats, texel: float) -> Floats:
+    """Return (k,) 1 in the middle of a lesion, half at its radius, 0 at 1.9 radii and beyond."""
+    wide = np.maximum(ratio - _SHARPEST * texel, 0.0)
+    bell = np.exp(-np.log(2.0) * wide**2) - np.exp(-np.log(2.0) * 1.9**2)
+    return np.asarray(np.maximum(bell, 0.0) / (1.0 - np.exp(-np.log(2.0) * 1.9**2)), np.float32)
+
+
 def _dome(
     look: Dome, ratio: Floats, core: Floats, radius: float, texel: float, draw: float
 ) -> dict[str, Floats]:
@@ -134,18 +148,20 @@ def _dome(
     if look.blood[1] > 0.0:
         blood = np.float32(look.blood[0] + draw * (look.blood[1] - look.blood[0]))
         halo = 1.0 - smooth_step(ratio, 0.7, 2.5)
-        maps["haemoglobin"] = blood * np.maximum(core, look.halo * halo)
+        # Blood thins out to the sides: half at the radius, like the core, but without its rim.
+        round_ = _bell(ratio, texel) if look.height > 0.0 else core
+        maps["haemoglobin"] = blood * np.maximum(round_, look.halo * halo)
     if look.brown != 0.0:
         brown = browning(np.float32(look.brown * (0.6 + 0.8 * draw)) * core)
         maps["haemoglobin"] = maps.get("haemoglobin", np.float32(0.0)) + brown["haemoglobin"]
         maps["melanin"] = brown["melanin"]
     if look.height != 0.0:
-        dome = np.sqrt(np.maximum(1.0 - (ratio / 1.15) ** 2, 0.0)) if look.height > 0 else core
-        maps["bump"] = (look.height * radius * dome * core).astype(np.float32)
+        dome = np.maximum(1.0 - (ratio / _FOOT) ** 2, 0.0) ** 2 if look.height > 0 else core**2
+        maps["bump"] = (look.height * radius * dome).astype(np.float32)
     if look.gloss != 0.0:
         maps["specular"] = np.float32(look.gloss) * core
     if look.pus > 0.0:
-        soft = max(0.35, _SHARPEST * texel / look.top)
+        soft = max(0.7, _SHARPEST * texel / look.top)
         maps["pus"] = np.float32(look.pus) * (
             1.0 - smooth_step(ratio / look.top, 1.0 - soft, 1.0 + soft)
         )
@@ -174,7 +190,7 @@ def vessels(
         onset: (k,) severity at which each appears.
         width_mm: least and most.
         length_mm: least and most of a stem.
-        blood: haemoglobin in the middle of a vessel as wide as a texel.
+        blood: haemoglobin in the middle of a vessel so wide that nothing thins it out.
         slant: 0 is any direction, 1 is along gravity.
     """
     made = []
@@ -183,7 +199,7 @@ def vessels(
         heading = rng.uniform(0.0, 2.0 * np.pi)
         heading = (1.0 - slant) * heading + slant * (-0.5 * np.pi)
         stem = _course(rng, np.zeros(2), heading, length)
-        fork = stem[int(rng.integers(3, len(stem) - 2))]
+        fork = stem[int(rng.integers(4, len(stem) - 3))]
         branch = _course(
             rng, fork, heading + rng.choice([-1, 1]) * rng.uniform(0.5, 1.1), 0.6 * length
         )
@@ -200,25 +216,30 @@ def vessels(
 
 
 def _course(rng: np.random.Generator, start: Numbers, heading: float, length: float) -> Floats:
-    """Return (12, 2) points of a crooked line, mm."""
-    turn = heading + np.cumsum(rng.normal(0.0, 0.28, 12))
-    steps = np.stack([np.cos(turn), np.sin(turn)], axis=1) * (length / 12)
+    """Return (16, 2) points of a crooked line, mm."""
+    along = np.arange(_POINTS) * (length / _POINTS)
+    turn = heading + np.cumsum(rng.normal(0.0, 0.2, _POINTS))
+    turn += _WINDING * np.sin(2.0 * np.pi * (along / rng.uniform(3.5, 6.0) + rng.uniform()))
+    steps = np.stack([np.cos(turn), np.sin(turn)], axis=1) * (length / _POINTS)
     return np.asarray(start + np.concatenate([np.zeros((1, 2)), np.cumsum(steps, axis=0)[:-1]]))
 
 
 def _line(near: Near, points: Numbers, width: float) -> Floats:
     """Return (k,) in [0, 1], how much of a tapering line covers each texel.
 
-    A line thinner than a texel is drawn a texel wide and as much fainter.
+    It is blurred by the skin over it, and drawn as wide as the texture can show it: as much wider,
+    as much fainter. It comes up from below at one end and goes down at the other.
     """
     a, b = points[:-1], points[1:]
     step = (b - a).astype(np.float32)
     off = np.stack([near.x, near.y], axis=1)[:, None] - a[None].astype(np.float32)
     along = np.clip((off * step).sum(2) / np.maximum((step**2).sum(1), 1e-9), 0.0, 1.0)
     apart = np.hypot(*np.moveaxis(off - along[..., None] * step, -1, 0))
-    taper = np.linspace(1.0, 0.5, len(a), dtype=np.float32) * np.float32(width)
-    drawn = np.maximum(taper, 1.5 * near.texel_mm)
-    share = np.minimum(1.0, taper / drawn) * np.exp(-((apart / (0.6 * drawn)) ** 2))
+    at = np.linspace(0.0, 1.0, len(a), dtype=np.float32)
+    taper = (1.0 - 0.5 * at) * np.float32(width)
+    drawn = np.maximum(np.hypot(taper, _SCATTER_MM), 1.5 * near.texel_mm)
+    shallow = 0.3 + 0.7 * np.minimum(1.0, 5.0 * np.minimum(at, 1.0 - at))
+    share = shallow * np.minimum(1.0, taper / drawn) * np.exp(-((apart / (0.6 * drawn)) ** 2))
     return np.asarray(share.max(1), np.float32)
 
 
@@ -286,6 +307,38 @@ def patch(
     """
     stray = wander_cm * np.clip(canvas.noise(rng, *wavelengths_mm), -2.0, 2.0)
     return smooth_step(depth_cm + stray, -width_cm, width_cm)
+
+
+def ragged(
+    canvas: Canvas,
+    rng: np.random.Generator,
+    depth_cm: npt.NDArray[np.floating],
+    *,
+    width_cm: float,
+    wander_cm: float,
+    alike: float = 0.0,
+) -> Floats:
+    """Return (n,) in [0, 1]: a patch that comes apart at its border, as pigment does.
+
+    The mean of three patches, each within a finer and sharper border than the one before: from far
+    it fades, from near it has bays, gaps and small islands.
+
+    Args:
+        canvas: to draw on.
+        rng: of the border.
+        depth_cm: (n,) cm inside the zone, negative outside.
+        width_cm: half the width over which the softest border fades.
+        wander_cm: how far the border strays from the zone's at the longest wavelength.
+        alike: share, in [0, 1], of the straying that both sides of the face have in common.
+    """
+    level, made = np.asarray(depth_cm), np.zeros(len(canvas.place), np.float32)
+    both, own = np.float32(alike**0.5), np.float32((1.0 - alike) ** 0.5)
+    for wavelength, stray, fade in _RAGGED:
+        pair = canvas.noise(rng, wavelength, mirrored=True), canvas.noise(rng, wavelength)
+        turn = np.clip(both * pair[0] + own * pair[1], -2.0, 2.0)
+        level = level + stray * wander_cm * turn
+        made += smooth_step(level, -fade * width_cm, fade * width_cm)
+    return np.asarray(made / len(_RAGGED), np.float32)
 
 
 def plates(canvas: Canvas, rng: np.random.Generator, size_mm: float, *, cover: float) -> Floats:

@@ -30,6 +30,7 @@ Ints = npt.NDArray[np.int64]
 _STEEPEST: Final = 1.2  # slope, height over length
 _GLOSS: Final = 0.02  # of healthy skin, and the exponent of its highlight
 _EXPONENT: Final = 18.0
+_BRIGHTEST: Final = 0.3  # of a highlight, over the skin's own light
 _VIEWER: Final = np.array([0.0, 0.0, 1.0], dtype=np.float32)
 
 
@@ -91,8 +92,19 @@ def relit(
     made = albedo.reshape(-1, 3).copy()
     gloss = _gloss(light, tilted, _GLOSS * (1.0 + 4.0 * layers.specular.ravel()[skin.at]))
     gloss -= _gloss(light, skin.normal, np.full(len(tilted), _GLOSS, np.float32))
-    made[skin.at] = np.maximum(made[skin.at] * gain + gloss[:, None] / smooth, 0.0)
+    own = made[skin.at]
+    made[skin.at] = np.maximum(own * gain + _dimmed(gloss[:, None] / smooth, own), 0.0)
     return made.reshape(albedo.shape)
+
+
+def _dimmed(gloss: Floats, skin: Floats) -> Floats:
+    """Return (n, 3) gloss as an albedo, no brighter than a share of the skin under it.
+
+    A lesion's highlight is small and the camera spreads it; on dark skin, whose own light is
+    little, the same gloss would stand out like a bead of glass.
+    """
+    most = np.float32(_BRIGHTEST) * skin.mean(1, keepdims=True)
+    return np.asarray(np.where(gloss > 0.0, most * np.tanh(gloss / np.maximum(most, 1e-6)), gloss))
 
 
 def _gloss(light: Light, normals: Floats, amount: Floats) -> Floats:

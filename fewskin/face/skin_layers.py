@@ -33,7 +33,9 @@ _REFERENCE_TONE: Final = 0.2  # light skin, ITA 45
 _SCALE: Final = np.array([0.72, 0.66, 0.58], dtype=np.float32)  # linear RGB on light skin
 _PUS: Final = np.array([0.72, 0.58, 0.30], dtype=np.float32)
 _LIGHT: Final = 0.36  # mean linear RGB of light skin
-_OWN_SHARE: Final = 0.75  # how much pus and scale darken with the skin below and the photograph
+# How much they darken with the skin and the photograph: scale lies on the skin, pus under a thin
+# roof of it, with its pigment.
+_OWN_SHARE: Final = {"pus": 0.92, "scale": 0.75}
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,11 +176,11 @@ def apply(albedo: Floats, layers: Layers) -> Floats:
     added = np.multiply.outer(blood[at], HAEMOGLOBIN.astype(np.float32))
     added += np.multiply.outer(brown[at], MELANIN.astype(np.float32))
     made[at] *= light(added)
-    for opacity, colour in ((layers.pus, _PUS), (layers.scale, _SCALE)):
-        share = np.clip(opacity.ravel(), 0.0, 1.0)
+    for name, colour in (("pus", _PUS), ("scale", _SCALE)):
+        share = np.clip(getattr(layers, name).ravel(), 0.0, 1.0)
         at = np.flatnonzero(share)
         if len(at):
             own = made[at].mean(1, keepdims=True) / _LIGHT  # shadow and tone of the skin below
-            tint = (1.0 - _OWN_SHARE) + _OWN_SHARE * np.minimum(own, 1.3)
+            tint = 1.0 + _OWN_SHARE[name] * (np.minimum(own, 1.3) - 1.0)
             made[at] += share[at, None] * (colour * tint - made[at])
     return made.reshape(layers.side, layers.side, 3)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from fewskin.face.anatomy import Anatomy
 from fewskin.face.lesions import erythema, patch
 from fewskin.face.presentation import Field, Spot
+from fewskin.face.texture import smooth_step
 
 __all__ = ["USUAL", "parts"]
 
@@ -32,5 +33,6 @@ def parts(face: Anatomy, rng: np.random.Generator, extent: float) -> list[Field 
     for amount, depth in places:
         part = patch(canvas, rng, depth + grow, width_cm=1.7, wander_cm=0.3)
         found = np.maximum(found, np.float32(amount) * part)
+    found *= smooth_step(face.below_top, 0.2, 2.5)  # no line where the texture ends
     zone = found * face.spared(lids_cm=0.9, mouth_cm=0.5, width_cm=0.5)
     return [erythema(canvas, rng, zone, grade=0.75, coarse=0.07, fine=0.03)]

@@ -55,7 +55,7 @@ def _zone(face: Anatomy, rng: np.random.Generator, extent: float) -> Floats:
     )
     return (
         zone
-        * face.spared(lids_cm=1.2, mouth_cm=0.45, width_cm=0.15)
+        * face.spared(lids_cm=1.2, mouth_cm=0.5, width_cm=0.15)
         * soft(face.nostrils - 0.35, 0.15)
         * soft(-face.nose - 0.05, 0.15)
     )

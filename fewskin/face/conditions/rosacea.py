@@ -14,6 +14,7 @@ from fewskin.face.anatomy import Anatomy
 from fewskin.face.canvas import soft
 from fewskin.face.lesions import Dome, clusters, domes, erythema, onsets, patch, vessels
 from fewskin.face.presentation import Field, Spot
+from fewskin.face.texture import smooth_step
 
 __all__ = ["USUAL", "parts"]
 
@@ -25,7 +26,7 @@ _VESSELS: Final = (0, 14, 36, 70, 110)
 _FOLLICLES: Final = (0, 25, 60, 110, 160)
 _PAPULE: Final = Dome("papule", (0.9, 2.1), blood=(0.2, 0.36), halo=0.3, height=0.22, gloss=0.08)
 _PUSTULE: Final = Dome(
-    "pustule", (0.9, 1.8), blood=(0.22, 0.36), halo=0.4, height=0.25, gloss=0.08, pus=0.7, top=0.5
+    "pustule", (0.9, 1.8), blood=(0.22, 0.36), halo=0.4, height=0.25, gloss=0.08, pus=0.65, top=0.45
 )
 _FOLLICLE: Final = Dome("", (0.25, 0.5), blood=(0.05, 0.1), brown=0.12, height=-0.35, wobble=0.2)
 
@@ -61,6 +62,7 @@ def _zone(face: Anatomy, rng: np.random.Generator, extent: float) -> Floats:
     for amount, depth, width in places:
         part = patch(canvas, rng, depth + grow, width_cm=width, wander_cm=0.3)
         found = np.maximum(found, np.float32(amount) * part)
+    found *= smooth_step(face.below_top, 0.2, 2.5)  # no line where the texture ends
     return found * face.spared(lids_cm=1.05, mouth_cm=0.85, width_cm=0.45)
 
 
@@ -84,8 +86,8 @@ def _telangiectasia(face: Anatomy, rng: np.random.Generator, zone: Floats) -> li
         places,
         onset,
         width_mm=(0.18, 0.45),
-        length_mm=(3.5, 9.0),
-        blood=0.42,
+        length_mm=(4.0, 10.0),
+        blood=0.6,
     )
 
 

@@ -1,7 +1,8 @@
-"""Sunburn: even redness of everything that faces the sky, with sharp edges where shade was.
+"""Sunburn: even redness of all that faces the sky, with sharp edges where glasses shaded.
 
-Forehead, nose, cheekbones and chin; shaded skin under brows, nose, lip and jaw is pale, as is what
-sunglasses covered, where they were worn. Later it peels. No papules, no vessels.
+Forehead, nose, cheekbones and chin; it fades towards the hairline, where hair shades. Shaded skin
+under brows, nose, lip and jaw is pale, as is what sunglasses covered, where they were worn. Later
+it peels. No papules, no vessels.
 """
 
 from typing import Final
@@ -13,6 +14,7 @@ from fewskin.face.anatomy import Anatomy
 from fewskin.face.canvas import soft
 from fewskin.face.lesions import erythema, patch, plates
 from fewskin.face.presentation import Field, Spot
+from fewskin.face.texture import smooth_step
 
 __all__ = ["USUAL", "parts"]
 
@@ -20,6 +22,7 @@ Floats = npt.NDArray[np.float32]
 
 USUAL: Final = ("erythema",)
 _SKY: Final = np.array([0.0, 0.55, 0.84], dtype=np.float32)  # where most ultraviolet comes from
+_SHADE_OF_HAIR_CM: Final = (0.2, 3.4)  # from the upper end of the skin: none burnt, all burnt
 _WITH_GLASSES: Final = 0.5  # share of people
 
 
@@ -30,7 +33,10 @@ def parts(face: Anatomy, rng: np.random.Generator, extent: float) -> list[Field 
     """
     canvas = face.canvas
     facing = np.maximum(canvas.normal @ _SKY, 0.0)
-    zone = soft(facing - 0.62 + 0.25 * (extent - 1.0), 0.32) * soft(face.oval + 0.4, 0.5)
+    sides = soft(face.nose, 0.3) * soft(canvas.normal[:, 1] + 0.3, 0.3)  # light comes round it
+    facing = np.maximum(facing, 0.8 * sides)
+    zone = soft(facing - 0.55 + 0.25 * (extent - 1.0), 0.4) * soft(face.oval + 0.4, 0.5)
+    zone *= smooth_step(face.below_top, *_SHADE_OF_HAIR_CM)
     worn = rng.uniform() < _WITH_GLASSES
     glasses = soft(-(face.eyes + 1.35), 0.12)
     lids = soft(-face.eyes - 0.45, 0.3)
