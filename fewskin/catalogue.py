@@ -66,7 +66,7 @@ def _first_comment(file: Path) -> str:
 def run_rows() -> list[tuple[str, str, str]]:
     """Return key, default and meaning of what `fewskin run` takes."""
     from fewskin.display import argument_help
-    from fewskin.experiment import Experiment
+    from fewskin.experiment import OF_LEARNERS, Experiment
 
     meaning = argument_help(Experiment, "Attributes")
     rows = [
@@ -85,7 +85,7 @@ def run_rows() -> list[tuple[str, str, str]]:
             f"one of {', '.join(config_groups()['source'])}; source.KEY=... sets its options",
         ),
     ]
-    skip = ("name", "path", "command", "source", "image_sizes", "inputs_of")
+    skip = ("name", "path", "command", "source", *OF_LEARNERS)
     rows += [
         (f.name, "in the experiment", meaning.get(f.name, ""))
         for f in fields(Experiment)

@@ -212,9 +212,10 @@ _DATA = ("path", "rare", "common", *(f.name for f in fields(ClassRules)))
 
 
 def _experiment_keys() -> list[str]:
-    from fewskin.experiment import Experiment
+    from fewskin.experiment import OF_LEARNERS, Experiment
 
-    own = [f.name for f in fields(Experiment) if f.name not in ("path", "command", "image_sizes")]
+    inner = ("path", "command", *OF_LEARNERS)
+    own = [f.name for f in fields(Experiment) if f.name not in inner]
     return [*_EDGE, "experiment", *own]
 
 

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from fewskin.errors import ConfigError
+from fewskin.functional.tiles import LAYOUTS, TILED, tile_side
 from fewskin.plugins import check_keywords, find
 from fewskin.provenance import load_stage, unknown
 
-__all__ = ["Arm", "Experiment", "experiment_from"]
+__all__ = ["OF_LEARNERS", "Arm", "Experiment", "experiment_from"]
 
+OF_LEARNERS = ("image_sizes", "inputs_of", "arms_of")  # taken from the learners, no keys of a config
 _TRANSDUCTIVE = " (transductive)"
 Spec = Mapping[str, Any]  # a plug-in as {"name": ..., **hyper_parameters}
 
@@ -51,11 +53,15 @@ class Experiment:
         path: folder or table of the source; None for the phantom.
         split: keywords of `fewskin split`; `rare` is one of them.
         learners: label -> learner; an `image_size` among its keys is a side of its own, in studies
-            of real images only.
+            of real images only, `inputs` are inputs of its own, and `arms` the only ones it runs in.
         arms: name -> Arm; `real_only` and `real_copies` are the controls.
         check: keywords of `fewskin check`.
         image_size: side in pixels of everything that is learnt and generated.
         image_sizes: label -> side of the learners that have their own; taken from `learners`.
+        inputs: crops of faces that learners read in place of the photographs: "patches", "face" or
+            "masked", as of `fewskin face crop`; None for none. Generators see the photographs.
+        inputs_of: label -> inputs of the learners that have their own; taken from `learners`.
+        arms_of: label -> arms of the learners that do not run in all; taken from `learners`.
         primary: task, metric, shots and learner of the one primary comparison.
         select_on: how choices were made: "fixed", "base_episodes" or "support_cv".
         seed: root of all seeds.
@@ -79,6 +85,9 @@ class Experiment:
     check: Mapping[str, Any] = field(default_factory=dict)
     image_size: int = 64
     image_sizes: Mapping[str, int] = field(default_factory=dict)
+    inputs: str | None = None
+    inputs_of: Mapping[str, str | None] = field(default_factory=dict)
+    arms_of: Mapping[str, Sequence[str]] = field(default_factory=dict)
     primary: Mapping[str, Any] | None = None
     learner_baseline: str | Sequence[str] | None = None
     select_on: str = "fixed"
@@ -99,7 +108,7 @@ def experiment_from(config: Mapping[str, Any]) -> Experiment:
         ConfigError: an unknown key (with a suggestion) or a value out of range.
         PluginError: an unknown learner, generator or source.
     """
-    known = [f.name for f in fields(Experiment) if f.name != "image_sizes"]
+    known = [f.name for f in fields(Experiment) if f.name not in OF_LEARNERS]
     for key in config:
         if key not in known:
             raise ConfigError(unknown("experiment key", key, known))
@@ -116,6 +125,14 @@ def experiment_from(config: Mapping[str, Any]) -> Experiment:
         for label, spec in values["learners"].items()
         if "image_size" in spec
     }
+    values["inputs_of"] = {
+        label: spec.pop("inputs") for label, spec in values["learners"].items() if "inputs" in spec
+    }
+    values["arms_of"] = {
+        label: as_names(spec.pop("arms"))
+        for label, spec in values["learners"].items()
+        if "arms" in spec
+    }
     values |= _marked(values)
     values["path"] = Path(config["path"]) if config.get("path") else None
     made = Experiment(**values)
@@ -131,9 +148,9 @@ def _marked(values: Mapping[str, Any]) -> dict[str, Any]:
         else label
         for label, spec in values["learners"].items()
     }
-    sizes = values.get("image_sizes") or {}
+    own = {name: values.get(name) or {} for name in OF_LEARNERS}
     made: dict[str, Any] = {
-        "image_sizes": {new.get(label, label): size for label, size in sizes.items()},
+        **{name: {new[label]: v for label, v in given.items()} for name, given in own.items()},
         "learners": {new[label]: spec for label, spec in values["learners"].items()},
         "learner_baseline": [
             new.get(name, name) for name in as_names(values.get("learner_baseline"))
@@ -196,9 +213,23 @@ def _check(made: Experiment) -> None:
     draws = made.split.get("draws", 10)
     if not 1 <= made.base_seeds <= draws:
         raise ConfigError(f"base_seeds={made.base_seeds}: expected 1 to split.draws={draws}.")
+    _check_inputs(made)
+    for label, arms in made.arms_of.items():
+        for arm in arms:
+            if arm not in made.arms:
+                raise ConfigError(unknown(f"arm of learner {label}", arm, list(made.arms)))
     if "real_only" not in made.arms:
         raise ConfigError("arms: real_only is missing; every gain is measured against it.")
     _check_primary(made)
+
+
+def _check_inputs(made: Experiment) -> None:
+    for label in made.learners:
+        inputs = made.inputs_of.get(label, made.inputs)
+        if inputs is not None and inputs not in LAYOUTS:
+            raise ConfigError(unknown("inputs", str(inputs), LAYOUTS))
+        if inputs in TILED:
+            tile_side(made.image_sizes.get(label, made.image_size))
 
 
 def _check_primary(made: Experiment) -> None:

@@ -51,11 +51,17 @@ class _Planner:
         self.splits = load_stage("split").request(self.manifest, **split)
         replicates = range(made.base_seeds)
         self.fits = {
-            label: [self._fit(r, self._size(label), learner=fit_spec(spec)) for r in replicates]
+            label: [
+                self._fit(r, self._size(label), self._shown(label), learner=fit_spec(spec))
+                for r in replicates
+            ]
             for label, spec in made.learners.items()
         }
         self.generator_fits = {
-            name: [self._fit(r, self._arm_size(name), generator=arm.generator) for r in replicates]
+            name: [
+                self._fit(r, self._arm_size(name), self.manifest, generator=arm.generator)
+                for r in replicates
+            ]
             for name, arm in made.arms.items()
             if arm.generator is not None
         }
@@ -66,10 +72,18 @@ class _Planner:
     def _arm_size(self, arm: str) -> int:
         return self.made.arms[arm].image_size or self.made.image_size
 
-    def _fit(self, replicate: int, size: int, **plugin: Any) -> Request:
+    def _shown(self, label: str, images: Request | None = None) -> Request:
+        """Return what a learner reads of images, by default all of them: crops, if it says so."""
+        images = images or self.manifest
+        layout = self.made.inputs_of.get(label, self.made.inputs)
+        if layout is None:
+            return images
+        return load_stage("face_crop").request(images, layout=layout, side=self._size(label))
+
+    def _fit(self, replicate: int, size: int, manifest: Request, **plugin: Any) -> Request:
         seed = seed_for(self.made.seed, "base", replicate)
         return load_stage("fit").request(
-            self.manifest, self.splits, **plugin, image_size=size, seed=seed
+            manifest, self.splits, **plugin, image_size=size, seed=seed
         )
 
     def _of_draw(self, fits: Sequence[Request], draw: int) -> Request:
@@ -107,12 +121,13 @@ class _Planner:
 
     def cell(self, label: str, arm: str, ratio: float, task: str, shots: int, draw: int) -> Request:
         """Return the predictions of one trained cell."""
-        made = self.made
+        made, read = self.made, self._shown(label)
+        images = self.images(arm, ratio, task, shots, draw)
         trained = load_stage("train").request(
-            self.manifest,
+            read,
             self.splits,
             self._of_draw(self.fits[label], draw),
-            self.images(arm, ratio, task, shots, draw),
+            tuple(self._shown(label, each) for each in images),
             learner=made.learners[label],
             label=label,
             task=task,
@@ -125,14 +140,14 @@ class _Planner:
             seed=seed_for(made.seed, "train", shots, draw),
         )
         return load_stage("predict").request(
-            trained, self.manifest, self.splits, image_size=self._size(label)
+            trained, read, self.splits, image_size=self._size(label)
         )
 
     def assessed(self, label: str, arm: str, task: str, shots: int, replicate: int) -> Request:
         """Return the predictions of the cells without generated images that share a base fit."""
         made = self.made
         return load_stage("assess").request(
-            self.manifest,
+            self._shown(label),
             self.splits,
             self.fits[label][replicate],
             learner=made.learners[label],
@@ -152,12 +167,17 @@ class _Planner:
         for replicate, shots, task, arm, label in product(
             range(self.made.base_seeds), self.shots, self.tasks, together, self.made.learners
         ):
-            yield self.assessed(label, arm, task, shots, replicate)
+            if self._runs(label, arm):
+                yield self.assessed(label, arm, task, shots, replicate)
         apart = [pair for pair in arms if not self._together(pair[0])]
         for draw, shots, task, (arm, ratio), label in product(
             self.draws, self.shots, self.tasks, apart, self.made.learners
         ):
-            yield self.cell(label, arm, ratio, task, shots, draw)
+            if self._runs(label, arm):
+                yield self.cell(label, arm, ratio, task, shots, draw)
+
+    def _runs(self, label: str, arm: str) -> bool:
+        return arm in self.made.arms_of.get(label, self.made.arms)
 
     def _together(self, arm: str) -> bool:
         return self.made.arms[arm].generator is None and not self.made.keep_models
@@ -232,6 +252,8 @@ def _described(made: Experiment) -> dict[str, Any]:
         "arms": arms,
         "image_size": made.image_size,
         "image_sizes": dict(made.image_sizes),
+        "inputs": made.inputs,
+        "inputs_of": dict(made.inputs_of),
         "primary": made.primary,
         # A learner that takes a `way` is fitted on episodes.
         "episodic": [

@@ -68,6 +68,17 @@ def test_a_generator_can_work_at_a_larger_size_than_the_learners() -> None:
     assert {r.params["image_size"] for r in requests("train", arms=arms)} == {64}
 
 
+def test_a_learner_can_be_kept_to_some_arms() -> None:
+    arms = {"real_only": {}, "flat": {"generator": "flat"}}
+    learners = {"probe": {"backbone": "conv4"}, "trivial": {"arms": "real_only"}}
+    assert {r.params["label"] for r in requests("train", arms=arms, learners=learners)} == {"probe"}
+    assert {r.params["label"] for r in requests("assess", arms=arms, learners=learners)} == set(
+        learners
+    )
+    with pytest.raises(ConfigError, match="unknown arm of learner trivial 'real_onyl'"):
+        requests("train", arms=arms, learners={"trivial": {"arms": "real_onyl"}})
+
+
 def test_more_base_seeds_than_draws_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"base_seeds=9: expected 1 to split\.draws=5"):
         experiment_from({**CONFIG, "base_seeds": 9})
@@ -81,3 +92,61 @@ def test_the_root_seed_alone_decides_the_tasks() -> None:
 
     assert tasks(1) == tasks(1)
     assert len(set.union(*map(tasks, range(6)))) > 1  # by chance all equal: 1 in 243
+
+
+def test_learners_read_crops_and_generators_the_photographs() -> None:
+    arms = {"real_only": {}, "flat": {"generator": "flat"}}
+    small = {"arms": arms, "split": {**CONFIG["split"], "draws": 1}, "image_size": 96}
+    plain = {stage: requests(stage, **small) for stage in ("split", "adapt", "generate", "audit")}
+    cropped = {**small, "inputs": "patches"}
+    for stage, wanted in plain.items():  # untouched: the same keys
+        assert [r.key for r in requests(stage, **cropped)] == [r.key for r in wanted]
+    crops = requests("face_crop", **cropped)
+    assert {r.inputs["path"].stage for r in crops} == {"check", "generate"}
+    assert {(r.params["layout"], r.params["side"]) for r in crops} == {("patches", 96)}
+    assert len(crops) == 1 + len(plain["generate"])
+    for stage in ("train", "predict", "assess"):
+        for request in requests(stage, **cropped):
+            assert request.inputs["manifest"].stage == "face_crop"
+            assert request.inputs["splits"].key == plain["split"][0].key
+    for request in requests("train", **cropped):
+        assert {made.stage for made in request.inputs["generated"]} == {"face_crop"}
+    read = {
+        "learner" if request.params["learner"] else "generator": request.inputs["manifest"].stage
+        for request in requests("fit", **cropped)
+    }
+    assert read == {"learner": "face_crop", "generator": "check"}
+    assert {r.inputs["manifest"].stage for r in requests("evaluate", **cropped)} == {"check"}
+    assert requests("report", **cropped)[0].params["experiment"]["inputs"] == "patches"
+    assert not requests("face_crop", **small)
+
+
+def test_a_learner_can_have_inputs_of_its_own() -> None:
+    own = {"name": "probe", "backbone": "conv4", "fit_steps": 9}
+    learners = {
+        "photo": own,
+        "alone": {**own, "inputs": "face"},
+        "patches": {**own, "backbone": "patches:conv4", "inputs": "patches", "image_size": 96},
+    }
+    crops = requests("face_crop", learners=learners)
+    assert sorted((r.params["layout"], r.params["side"]) for r in crops) == [
+        ("face", 64),
+        ("patches", 96),
+    ]
+    read = {
+        r.params["label"]: getattr(r.inputs["manifest"], "params", {}).get("layout")
+        for r in requests("assess", learners=learners)
+    }
+    assert read == {"photo": None, "alone": "face", "patches": "patches"}
+    for request in requests("fit", learners=learners):
+        assert "inputs" not in request.params["learner"]
+
+
+def test_inputs_that_do_not_exist_or_do_not_fit_are_refused() -> None:
+    with pytest.raises(ConfigError, match="unknown inputs 'patch', did you mean 'patches'"):
+        experiment_from({**CONFIG, "inputs": "patch"})
+    with pytest.raises(ConfigError, match="3 x 3 tiles cannot have a side of 64 pixels"):
+        experiment_from({**CONFIG, "inputs": "masked"})
+    with pytest.raises(ConfigError, match="unknown experiment key 'inputs_of'"):
+        experiment_from({**CONFIG, "inputs_of": {}})
+    assert experiment_from({**CONFIG, "inputs": "face"}).inputs == "face"

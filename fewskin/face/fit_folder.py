@@ -27,7 +27,7 @@ from fewskin.functional.pose import angles_of
 from fewskin.paths import atomic_write
 from fewskin.tables import write_table
 
-__all__ = ["MAX_SIDE", "fit_folder", "people_in"]
+__all__ = ["MAX_SIDE", "finder", "fit_folder", "people_in"]
 
 MAX_SIDE = 1024  # pixels larger photographs are shrunk to
 
@@ -84,7 +84,7 @@ def fit_folder(path: Path, model: str, landmarks: str, max_side: int, out: Path)
     ]
     (out / "landmarks").mkdir(parents=True, exist_ok=True)
     shown = list[tuple[str, Pixels]]()
-    with _finder(landmarks, out / "found") as find:
+    with finder(landmarks, out / "found") as find:
         for i, (image_id, name) in enumerate(zip(ids, files.paths, strict=True)):
             row, pictures = _one(image_id, files.root / name, find, geometry, max_side, out)
             rows.append({"image_id": image_id, "path": name, **row})
@@ -102,8 +102,16 @@ def fit_folder(path: Path, model: str, landmarks: str, max_side: int, out: Path)
 
 
 @contextmanager
-def _finder(landmarks: str, cache: Path) -> Iterator[Find]:
-    """Give a function that finds the face of a photograph; earlier findings are remembered."""
+def finder(landmarks: str, cache: Path) -> Iterator[Find]:
+    """Give a function that finds the face of a photograph; earlier findings are remembered.
+
+    Args:
+        landmarks: as of `fit_folder`.
+        cache: folder of what is remembered.
+
+    Raises:
+        ConfigError: an unknown finder.
+    """
     given = Path(landmarks)
     if given.is_dir():
         yield lambda file, pixels: FileProvider([_beside(given, file)]).detect([pixels])[0]

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn.functional import grid_sample
 
 from fewskin.errors import ConfigError
+from fewskin.functional.tiles import join, split
 
 __all__ = [
     "UPRIGHT",
@@ -42,6 +43,9 @@ class Policy:
         scale: zoom by a factor in [1 / (1 + scale), 1 + scale], log-uniform.
         translation: shift by up to this share of the side, per axis.
         brightness: scale linear RGB by a factor in [1 - brightness, 1 + brightness].
+        tiles: tiles along a side of sheets (`functional.tiles`): each is turned and shifted for
+            itself, so that none shows a part of another; the light is one for the sheet. 1 is a
+            plain image.
     """
 
     flip: bool = True
@@ -50,12 +54,15 @@ class Policy:
     scale: float = 0.2
     translation: float = 0.1
     brightness: float = 0.1
+    tiles: int = 1
 
     def __post_init__(self) -> None:
         top = {"rotation_deg": 180.0, "scale": 9.0, "translation": 1.0, "brightness": 0.9}
         for name, high in top.items():
             if not 0.0 <= getattr(self, name) <= high:
                 raise ConfigError(f"{name}={getattr(self, name)}: expected 0 to {high:g}.")
+        if self.tiles < 1:
+            raise ConfigError(f"tiles={self.tiles}: expected 1 or more.")
 
     def scaled(self, strength: float) -> "Policy":
         """Return the policy with every range times `strength`; flips and quarter turns stay."""
@@ -224,5 +231,10 @@ def augment(
         True
     """
     drawn = parameters(seeds, policy)
-    warped = warp(images, torch.from_numpy(affine(drawn)))
+    if policy.tiles == 1:
+        warped = warp(images, torch.from_numpy(affine(drawn)))
+    else:
+        own = np.stack([fork_seeds(seeds, 1 + k) for k in range(policy.tiles**2)], axis=1)
+        maps = torch.from_numpy(affine(parameters(own.ravel(), policy)))
+        warped = join(warp(split(images, policy.tiles), maps), policy.tiles)
     return relight(warped, torch.from_numpy(drawn["light"])) if policy.brightness else warped

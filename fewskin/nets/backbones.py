@@ -11,8 +11,10 @@ from torch import Tensor, nn
 
 from fewskin import compat
 from fewskin.errors import ConfigError
+from fewskin.functional.tiles import tile_side
 from fewskin.nets.conv import conv_net
 from fewskin.nets.gconv import gconv_net
+from fewskin.nets.patches import kind_of, on_tiles
 from fewskin.nets.resnet10 import resnet10
 from fewskin.nets.resnet12 import resnet12
 from fewskin.nets.weights import Weights, reachable_weights, read_weights
@@ -107,7 +109,8 @@ def make_backbone(
     """Return a backbone in train mode.
 
     Args:
-        name: conv4, conv6, resnet12 or any timm name.
+        name: conv4, conv6, resnet12 or any timm name; `patches:<name>`, `regions:<name>`,
+            `two_branch:<name>` and `whole:<name>` read sheets of `fewskin face crop`.
         weights: None starts from scratch; a .safetensors or .pth file of weights (a file of the
             same name ending in .json may say `{"pretrained_on": ...}`); "pretrained" takes those
             that timm names, from its cache or the network.
@@ -124,6 +127,9 @@ def make_backbone(
 
 
 def _build(name: str, weights: str | Path | None, image_size: int) -> Backbone:
+    kind, inner = kind_of(name)
+    if kind:
+        return _build_tiled(kind, inner, weights, image_size)
     if name in _OWN:
         if weights == "pretrained":
             raise ConfigError(f"backbone {name} has no published weights; pass a file, or none.")
@@ -140,6 +146,21 @@ def _build(name: str, weights: str | Path | None, image_size: int) -> Backbone:
     parts, n_features = _split(name, net, image_size)
     backbone = Backbone(name, parts, n_features, image_size)
     return backbone if found is None else _load(backbone, net, found)
+
+
+def _build_tiled(kind: str, inner: str, weights: str | Path | None, image_size: int) -> Backbone:
+    name, found = f"{kind}:{inner}", None
+    if weights is not None and weights != "pretrained":
+        found = read_weights(Path(weights))
+        # A fitted net for sheets, rather than one for single images.
+        found = found if any(".each." in key for key in found.tensors) else None
+    net = _build(inner, weights if found is None else None, tile_side(image_size))
+    rescale, trunk = net.trunk.children()
+    parts, n_features = on_tiles(kind, (trunk, net.last_block, net.pool), net.feature_dim)
+    backbone = Backbone(name, parts, n_features, image_size)
+    backbone.trunk = nn.Sequential(rescale, parts[0])
+    backbone.pretrained_on = net.pretrained_on
+    return backbone if found is None else _load(backbone, None, found)
 
 
 def _timm_net(name: str, image_size: int) -> nn.Module:

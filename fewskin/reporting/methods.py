@@ -73,6 +73,8 @@ def _design(study: Study) -> Iterator[tuple[str, str]]:
             yield name, _plain(split[key])
     if settings.get("image_size"):
         yield "image size, pixels", str(settings["image_size"])
+    if settings.get("inputs") or any((settings.get("inputs_of") or {}).values()):
+        yield "what learners read", _crops(settings)
     yield "base fits (seeds)", joined(str(n) for n in sorted(gains["n_base_seeds"].unique()))
     yield "root seed", _plain(settings.get("seed", evaluated.get("seed", "unknown")))
     yield "primary comparison, fixed in advance", _primary(study)
@@ -80,6 +82,21 @@ def _design(study: Study) -> Iterator[tuple[str, str]]:
         "choice of settings",
         "; ".join(f"{c}: {_CHOICE.get(c, c)}" for c in gains["select_on"].unique()),
     )
+
+
+_CROPS = {
+    None: "the photographs as they are",
+    "face": "the face alone, set upright",
+    "patches": "the face and patches of its skin",
+    "masked": "patches of bare skin, without eyes, brows, lips and surroundings",
+}
+
+
+def _crops(settings: Mapping[str, Any]) -> str:  # Any: JSON values
+    common, own = settings.get("inputs"), settings.get("inputs_of") or {}
+    apart = [f"{label}: {_CROPS.get(kind, kind)}" for label, kind in own.items()]
+    every = set(own) >= set(settings.get("learners") or ["any"])
+    return "; ".join([*([] if every else [_CROPS.get(common, str(common))]), *apart])
 
 
 _SPLIT_ROWS = (

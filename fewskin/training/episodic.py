@@ -1,6 +1,7 @@
 """Several episodes as one tensor, and their augmentation on the device the tensor lies on."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 
 from fewskin.data.episodes import Episode, EpisodeSampler
-from fewskin.data.orientation import is_upright
+from fewskin.data.orientation import is_upright, tiles_of
 from fewskin.functional.augment import UPRIGHT, Policy, augment
 from fewskin.nets.backbones import normalise
 from fewskin.protocols import ImageTable
@@ -35,6 +36,7 @@ class EpisodeBatch(NamedTuple):
         query_seeds: (t, q) int64.
         way: (t,) int64, number of classes of each episode.
         upright: the images have an up and a down, as faces have.
+        tiles: tiles along a side, where they are sheets of tiles; else 1.
     """
 
     support: Tensor
@@ -46,6 +48,7 @@ class EpisodeBatch(NamedTuple):
     query_seeds: Tensor
     way: Tensor
     upright: bool = False
+    tiles: int = 1
 
 
 def episode_batches(
@@ -59,14 +62,14 @@ def episode_batches(
         tasks: episodes a batch.
         seed: of the augmentation.
     """
-    upright = is_upright(base)
+    upright, tiles = is_upright(base), tiles_of(base)
 
     def batch(step: int) -> EpisodeBatch:
         numbers = range(step * tasks, (step + 1) * tasks)
         episodes = [sampler.at(number) for number in numbers]
         # Neighbouring seeds are independent; 2**61 leaves room for the rows of an episode.
         first = [seed_for(seed, "views", number) % 2**61 for number in numbers]
-        return stack_episodes(episodes, base.images, first)._replace(upright=upright)
+        return stack_episodes(episodes, base.images, first)._replace(upright=upright, tiles=tiles)
 
     return batch
 
@@ -120,6 +123,7 @@ def prepared(
         policy = UPRIGHT if batch.upright else Policy()
     if policy is not None:
         seeds = torch.cat([own.flatten() for _, own in sides]).cpu().numpy()
+        policy = replace(policy, tiles=batch.tiles)
         images = augment(images.float() / 255.0, seeds, policy)
     made = normalise(images).contiguous(memory_format=torch.channels_last)
     support, query = made.split([side.shape[0] * side.shape[1] for side, _ in sides])

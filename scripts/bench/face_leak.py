@@ -5,9 +5,11 @@
 
 Every healthy photograph of DIR is taken again, several times in new scenes, without a condition and
 with it at full severity, by the same path. Then the condition's mask, 8 pixels wider at 256, is
-blanked in both. What is left should look the same: "blanked" is the AUC of telling the two apart on
-people that were not trained on, .5 if nothing leaks. "shown" is the same without blanking, and says
-what the classifiers can see at all. "rendered or real" tells healthy pictures from the photographs
+blanked in both; a healthy picture has the mask that the condition would have had in its scene. What
+is left should look the same: "blanked" is the AUC of telling the two apart on people that were not
+trained on, .5 if nothing leaks. The two have scenes of their own, as two classes have; "paired" is
+the same scene without and with. "shown" is without blanking, and says what the classifiers can see
+at all. "rendered or real" tells healthy pictures from the photographs
 they were made from. Two classifiers: a logistic regression on colour and texture descriptors, and
 conv6 trained from scratch. Intervals: 95 %, bootstrap over people.
 """
@@ -67,15 +69,19 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there")
     args = parser.parse_args()
     pairs = pictures(args)
+    here, there = (slice(first, None, 2) for first in (0, 1))  # of a person's scenes, in turns
     ask: dict[str, tuple[Pixels, Pixels]] = {
-        "blanked": (pairs["well blanked"], pairs["ill blanked"]),
-        "shown": (pairs["well"], pairs["ill"]),
-        "rendered or real": (pairs["photograph"], pairs["well"]),
+        "blanked": (pairs["well blanked"][here], pairs["ill blanked"][there]),
+        "blanked, paired": (pairs["well blanked"][here], pairs["ill blanked"][here]),
+        "shown": (pairs["well"][here], pairs["ill"][there]),
+        "rendered or real": (pairs["photograph"][here], pairs["well"][here]),
     }
+    people = pairs["people"][here]
     rows = []
     for name, (first, second) in ask.items():
-        for learner, scores in (("descriptors", described), ("conv6", trained(args.steps))):
-            rows.append({"name": f"{name}, {learner}", **told_apart(first, second, pairs, scores)})
+        learners = {"descriptors": described, "conv6": trained(args.steps)}
+        for learner, scores in learners.items():
+            rows.append({"name": f"{name}, {learner}", **told_apart(first, second, people, scores)})
             print("| {name} | {auc:.3f} | {low:.3f} | {high:.3f} | {people} |".format(**rows[-1]))
     if args.json:
         machine = f"{platform.machine()} {os.cpu_count()} cores"
@@ -98,11 +104,11 @@ def pictures(args: argparse.Namespace) -> dict[str, Any]:
                 print(f"{name}: {error}")
                 continue
             sitter = sitter_of(portrait_of(subject, image, SIZE), SIDE)
-            for k in range(args.per):
+            for k in range(2 * args.per):
                 for kind, picture in pair(sitter, args.condition, i, k).items():
                     made.setdefault(kind, []).append(square(picture))
                 made.setdefault("people", []).append(i)
-    print(f"{len(set(made['people']))} people, {len(made['people'])} pictures a side")
+    print(f"{len(set(made['people']))} people, {len(made['people']) // 2} pictures a side")
     return {kind: np.stack(values) for kind, values in made.items()}
 
 
@@ -132,11 +138,11 @@ def square(pixels: Any) -> Any:
     return np.asarray(cut.resize((SEEN_PX, SEEN_PX), Image.Resampling.BOX))
 
 
-def told_apart(first: Pixels, second: Pixels, pairs: dict[str, Any], scores: Scores) -> Any:
+def told_apart(first: Pixels, second: Pixels, who: Any, scores: Scores) -> Any:
     """Return the AUC of `second` against `first` on people apart, with its interval."""
     images = np.concatenate([first, second])
     truth = np.repeat([0, 1], len(first))
-    people = np.tile(pairs["people"], 2)
+    people = np.tile(who, 2)
     found = np.zeros(len(images))
     for train, test in GroupKFold(5).split(images, truth, people):
         found[test] = scores(images[train], truth[train], images[test])

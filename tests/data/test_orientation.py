@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from fewskin.data.episodes import EpisodeSampler
-from fewskin.data.orientation import is_upright, policy_of
+from fewskin.data.orientation import is_upright, policy_of, tiles_of
+from fewskin.errors import DataError
 from fewskin.functional.augment import UPRIGHT, Policy
 from fewskin.generators.flat import Flat
 from fewskin.generators.mixup import Mixup
@@ -74,3 +75,27 @@ def test_episodes_never_turn_a_face_upside_down() -> None:
     sampler = EpisodeSampler(table.labels, table.groups, way=2, shot=2, query=3, seed=0)
     batch = prepared(episode_batches(table, sampler, tasks=4, seed=0)(0))
     assert upright_share(batch.query.flatten(0, 1)) == 1.0
+
+
+def test_sheets_of_tiles_are_upright_and_augmented_tile_by_tile() -> None:
+    table = synthetic_table(n=4)
+    sheets = replace(table, rows=table.rows.assign(layout="patches"))
+    alone = replace(table, rows=table.rows.assign(layout="face"))
+    assert policy_of(sheets) == policy_of(sheets, sheets) == replace(UPRIGHT, tiles=3)
+    assert policy_of(alone) == UPRIGHT
+    assert tiles_of(table) == tiles_of() == 1
+    with pytest.raises(DataError, match="several layouts in one training: '', 'patches'"):
+        policy_of(sheets, table)
+
+
+def test_episodes_of_sheets_are_augmented_tile_by_tile() -> None:
+    table = synthetic_table(n=6, image_size=24)
+    pixels = np.zeros_like(table.pixels)
+    pixels[:, :, 8:16, 8:16] = 200  # only the tile in the middle is light
+    table = replace(table, rows=table.rows.assign(layout="patches"), pixels=pixels)
+    sampler = EpisodeSampler(table.labels, table.groups, way=2, shot=2, query=3, seed=0)
+    batch = episode_batches(table, sampler, tasks=2, seed=0)(0)
+    made = prepared(batch, Policy(brightness=0.0)).query.flatten(0, 1)
+    assert (made[:, :, 8:16, 8:16] > 1).all()
+    made[:, :, 8:16, 8:16] = -2.0
+    assert (made == -2.0).all()

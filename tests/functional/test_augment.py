@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -125,3 +127,34 @@ def test_uniforms_of_neighbouring_seeds_are_uncorrelated_and_flat() -> None:
     assert np.abs(u.mean(0) - 0.5).max() < 0.01  # sd of a mean: 0.289 / sqrt(20000) = 0.002
     columns = np.concatenate([u[:-1], u[1:]], axis=1)
     assert np.abs(np.corrcoef(columns.T) - np.eye(14)).max() < 0.03  # 4 x 1 / sqrt(20000)
+
+
+TILED = Policy(rot90=False, tiles=3)
+
+
+def test_the_tiles_of_a_sheet_never_mix() -> None:
+    sheet = torch.zeros(5, 3, 48, 48)
+    shades = torch.linspace(0.2, 0.9, 9).reshape(3, 3)
+    for row in range(3):
+        for column in range(3):
+            sheet[:, :, 16 * row : 16 * row + 16, 16 * column : 16 * column + 16] = shades[
+                row, column
+            ]
+    made = augment(sheet, range(5), replace(TILED, brightness=0.0))
+    torch.testing.assert_close(made, sheet, atol=1e-5, rtol=0)
+    assert (augment(sheet, range(5), replace(TILED, tiles=1, brightness=0.0)) != sheet).any()
+
+
+def test_each_tile_moves_for_itself_and_all_have_one_light() -> None:
+    tile = images(1, 16)
+    made = augment(tile.repeat(1, 1, 3, 3), [3], replace(TILED, brightness=0.0))
+    parts = [made[..., 16 * r : 16 * r + 16, 16 * c : 16 * c + 16] for r, c in ((0, 0), (2, 1))]
+    assert (parts[0] - parts[1]).abs().mean() > 0.05
+    grey = augment(torch.full((4, 3, 48, 48), 0.5), range(4), TILED)
+    assert grey.flatten(1).std(1).max() < 1e-4
+    assert grey.mean((1, 2, 3)).std() > 0.005
+
+
+def test_a_sheet_does_not_depend_on_its_batch() -> None:
+    batch = augment(images(4, 48), range(4), TILED)
+    assert torch.equal(batch[2:3], augment(images(4, 48)[2:3], [2], TILED))

@@ -17,8 +17,8 @@ __all__ = ["dermnet"]
 
 _PARTS = {"train": "train", "test": "test"}
 _PEOPLE = (
-    "no patient ids, and photographs of one person may lie in Train and in Test; each counts as its "
-    "own patient, near copies are grouped by fewskin check"
+    "no patient ids, and photographs of one person may lie in Train and in Test; each counts as "
+    "its own patient, near copies are grouped by fewskin check"
 )
 
 
