@@ -13,7 +13,7 @@ from fewskin.provenance import load_stage, unknown
 
 __all__ = ["OF_LEARNERS", "Arm", "Experiment", "experiment_from"]
 
-OF_LEARNERS = ("image_sizes", "inputs_of", "arms_of")  # taken from the learners, no keys of a config
+OF_LEARNERS = ("image_sizes", "inputs_of", "arms_of")  # taken from learners, no keys of a config
 _TRANSDUCTIVE = " (transductive)"
 Spec = Mapping[str, Any]  # a plug-in as {"name": ..., **hyper_parameters}
 
@@ -53,7 +53,7 @@ class Experiment:
         path: folder or table of the source; None for the phantom.
         split: keywords of `fewskin split`; `rare` is one of them.
         learners: label -> learner; an `image_size` among its keys is a side of its own, in studies
-            of real images only, `inputs` are inputs of its own, and `arms` the only ones it runs in.
+            of real images only, `inputs` are inputs of its own, and `arms` the only ones it is in.
         arms: name -> Arm; `real_only` and `real_copies` are the controls.
         check: keywords of `fewskin check`.
         image_size: side in pixels of everything that is learnt and generated.
