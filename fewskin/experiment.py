@@ -214,10 +214,10 @@ def _check(made: Experiment) -> None:
     if not 1 <= made.base_seeds <= draws:
         raise ConfigError(f"base_seeds={made.base_seeds}: expected 1 to split.draws={draws}.")
     _check_inputs(made)
-    for label, arms in made.arms_of.items():
-        for arm in arms:
-            if arm not in made.arms:
-                raise ConfigError(unknown(f"arm of learner {label}", arm, list(made.arms)))
+    for label, names in made.arms_of.items():
+        for name in names:
+            if name not in made.arms:
+                raise ConfigError(unknown(f"arm of learner {label}", name, list(made.arms)))
     if "real_only" not in made.arms:
         raise ConfigError("arms: real_only is missing; every gain is measured against it.")
     _check_primary(made)

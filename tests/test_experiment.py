@@ -73,8 +73,8 @@ def test_a_run_ends_with_a_report_and_all_its_tables(finished: Path) -> None:
     assert "not a medical device" in report.read_text()
     # 2 tasks, 2 K, 2 draws, 2 arms of generated images, 1 learner.
     assert len(list(finished.glob("runs/predict/*/predictions.csv"))) == 16
-    # 2 tasks, 2 K; the draws of real_only are together.
-    assert len(list(finished.glob("runs/assess/*/predictions.csv"))) == 4
+    # 2 tasks, 2 K, the learner and trivial; the draws of real_only are together.
+    assert len(list(finished.glob("runs/assess/*/predictions.csv"))) == 8
     assert not list(finished.glob("runs/*/*.tmp-*"))
 
 
