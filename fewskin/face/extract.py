@@ -83,14 +83,14 @@ def extract(
     skin = bare_skin(model, albedo.side)
     weight = skin * albedo.confidence * albedo.skin
     if healthy is None:
-        blood = np.minimum(unusual_blood(albedo, model, prior=prior), _MOST).astype(np.float32)
-        brown = np.zeros_like(blood)
+        more = unusual_blood(albedo, model, prior=prior)
+        brown = np.zeros_like(more)
     else:
         weight = weight * np.sqrt(healthy.confidence * healthy.skin)
         more = smoothed(redness(albedo, prior) - redness(healthy, prior), weight, model)
         more = more - _level(more, weight)
-        blood = np.clip(more * smooth_step(more, *_FLOOR), 0.0, _MOST).astype(np.float32)
         brown = _brown(albedo, healthy, weight)
+    blood = np.clip(more * smooth_step(more, *_FLOOR), 0.0, _MOST).astype(np.float32)
     sure = smooth_step(weight, *_SURE)
     blood, brown, sure = _completed(np.stack([blood, brown]), sure, model)
     layers = replace(blank(albedo.side), haemoglobin=blood * skin, melanin=brown * skin)
